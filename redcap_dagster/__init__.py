@@ -1,0 +1,1 @@
+"""REDCap studies as Dagster assets."""

@@ -1,0 +1,156 @@
+"""Every exception this package raises, in one tree.
+
+Drawn here so that a caller can see at a glance what to catch::
+
+    RedcapDagsterError
+    ├── ConfigError (also ValueError)   a URL, token or option that cannot work
+    ├── ApiError                        .content .status .retryable .attempts
+    │   ├── TransportError              no whole answer: connect, timeout, cut off      retryable
+    │   ├── ServerError                 5xx, or a page where data should be             retryable
+    │   ├── RateLimitedError            .retry_after_s                                  retryable
+    │   ├── AddressBannedError          the server has banned this address: stop, ask its administrator
+    │   ├── ApiTokenError               the token is wrong, revoked, or may not use the API
+    │   ├── RequestRejectedError        REDCap refused the request; .server_message
+    │   └── AnswerError                 an answer that cannot be believed               retryable
+    ├── DesignError                     .instrument .field; the study's design contradicts itself
+    │   ├── SnapshotError               a snapshot file that cannot be read
+    │   └── ProjectMismatchError        a snapshot of one project used against another
+    ├── ExportError                     an extract that could not be completed
+    └── TableError                      tables that could not be built or published
+        └── ConservationError           a cell of the export is in no table
+
+No message, attribute shown by `repr`, or chained traceback of these carries an API token, a value
+or a record id: they carry counts and the names of contents, instruments, fields and rules.
+"""
+
+
+class RedcapDagsterError(Exception):
+    """Base of everything this package raises on purpose."""
+
+
+class ConfigError(RedcapDagsterError, ValueError):
+    """A URL, token or option that cannot work, found before anything was sent."""
+
+
+class ApiError(RedcapDagsterError):
+    """A call to REDCap's API failed.
+
+    Attributes:
+        content: REDCap's name of the API method (`record`, `metadata`, …).
+        status: HTTP status, or None when no answer came.
+        retryable: Whether the same request may succeed when sent again.
+        attempts: How many times the request was sent before giving up.
+    """
+
+    retryable: bool = False
+
+    def __init__(
+        self, message: str, *, content: str, status: int | None = None, attempts: int = 1
+    ) -> None:
+        super().__init__(message)
+        self.content = content
+        self.status = status
+        self.attempts = attempts
+
+
+class TransportError(ApiError):
+    """No whole answer came: the connection failed, timed out or was cut off."""
+
+    retryable = True
+
+
+class ServerError(ApiError):
+    """The server failed (5xx), or sent a page where data should be."""
+
+    retryable = True
+
+
+class RateLimitedError(ApiError):
+    """The server asked for fewer requests (429).
+
+    Attributes:
+        retry_after_s: Seconds the server asked to wait, or None when it did not say.
+    """
+
+    retryable = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        content: str,
+        status: int | None = None,
+        attempts: int = 1,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message, content=content, status=status, attempts=attempts)
+        self.retry_after_s = retry_after_s
+
+
+class AddressBannedError(ApiError):
+    """The server has banned this address for asking too often. Sending more makes it worse."""
+
+
+class ApiTokenError(ApiError):
+    """The API token is wrong, revoked, or its user may not use the API."""
+
+
+class RequestRejectedError(ApiError):
+    """REDCap understood the request and refused it.
+
+    Attributes:
+        server_message: REDCap's own text. It can hold values and record ids: it is for the
+            caller's eyes, and is kept out of `str()` unless it is known to hold names only.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        content: str,
+        status: int | None = None,
+        attempts: int = 1,
+        server_message: str = "",
+    ) -> None:
+        super().__init__(message, content=content, status=status, attempts=attempts)
+        self.server_message = server_message
+
+
+class AnswerError(ApiError):
+    """An answer came with a good status, but cannot be believed (cut short, wrong columns, …)."""
+
+    retryable = True
+
+
+class DesignError(RedcapDagsterError):
+    """The study's design contradicts itself or cannot be read.
+
+    Attributes:
+        instrument: Name of the instrument concerned, or "".
+        field: Name of the field concerned, or "".
+    """
+
+    def __init__(self, message: str, *, instrument: str = "", field: str = "") -> None:
+        super().__init__(message)
+        self.instrument = instrument
+        self.field = field
+
+
+class SnapshotError(DesignError):
+    """A snapshot file is missing, truncated, or of a kind this version cannot read."""
+
+
+class ProjectMismatchError(DesignError):
+    """A snapshot of one project is used with the API token of another."""
+
+
+class ExportError(RedcapDagsterError):
+    """An extract could not be completed; what readers see is unchanged."""
+
+
+class TableError(RedcapDagsterError):
+    """Tables could not be built or published; what readers see is unchanged."""
+
+
+class ConservationError(TableError):
+    """Non-blank cells of the export are in no table and not listed as rejected."""

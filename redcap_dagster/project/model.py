@@ -1,0 +1,225 @@
+"""Frozen values for a study's design. No network, no frames, no data of participants.
+
+Every name is REDCap's. What the values mean, and where that is written, stands in
+`docs/sources.md`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+FieldType = Literal[
+    "text",
+    "notes",
+    "calc",
+    "dropdown",
+    "radio",
+    "checkbox",
+    "yesno",
+    "truefalse",
+    "file",
+    "slider",
+    "descriptive",
+    "sql",
+]
+"""The twelve field types of REDCap's data dictionary."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One choice of a multiple-choice field: the code that is stored and the label shown."""
+
+    code: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class DictionaryField:
+    """One line of the data dictionary.
+
+    Attributes:
+        name: The variable name; unique in the project.
+        instrument: Unique name of the instrument that holds the field.
+        field_type: One of `FieldType`.
+        label: What the person entering data reads; may hold HTML and line breaks.
+        choices: Choices of dropdown, radio and checkbox in display order, and the implied ones of
+            yesno and truefalse. Empty for every other type.
+        definition: The text of the dictionary's sixth column as it stands: choices, formula of a
+            calculated field, slider labels, SQL, or an ontology.
+        note: The field note, where studies usually write the unit.
+        validation: Text validation type, "" for none (`date_ymd`, `integer`, …).
+        minimum: Lower bound as written, "" for none. It may be `today`, `now` or a `[field]`.
+        maximum: Upper bound as written, "" for none.
+        is_identifier: Flagged as identifying a person.
+        branching_logic: Condition under which the field is shown, "" for always.
+        is_required: Flagged as required. REDCap lets a user save without it.
+        annotation: Field annotation: notes of the designer and action tags.
+    """
+
+    name: str
+    instrument: str
+    field_type: FieldType
+    label: str = ""
+    choices: tuple[Choice, ...] = ()
+    definition: str = ""
+    note: str = ""
+    validation: str = ""
+    minimum: str = ""
+    maximum: str = ""
+    is_identifier: bool = False
+    branching_logic: str = ""
+    is_required: bool = False
+    annotation: str = ""
+    section_header: str = ""
+    alignment: str = ""
+    question_number: str = ""
+    matrix_group: str = ""
+    is_matrix_ranking: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """A data entry form, with its fields in dictionary order (descriptive ones too)."""
+
+    name: str
+    label: str
+    fields: tuple[DictionaryField, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """An arm of a longitudinal project."""
+
+    number: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A visit of an arm. `unique_name` (`baseline_arm_1`) is the key in every export."""
+
+    unique_name: str
+    name: str
+    arm_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class FormEvent:
+    """One tick of the form-event mapping: this instrument is used in this event."""
+
+    event: str
+    instrument: str
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatRule:
+    """Something that repeats.
+
+    Attributes:
+        event: Unique event name, or None in a classic project.
+        instrument: The repeating instrument, or None when the event repeats as a whole.
+        label: Custom label of an instance, may be "".
+    """
+
+    event: str | None
+    instrument: str | None
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MissingDataCode:
+    """A code that stands for a reason why a value is missing (`UNK`, Unknown)."""
+
+    code: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectInfo:
+    """What the `project` method says that shapes an export. No names of persons."""
+
+    project_id: int
+    title: str
+    is_longitudinal: bool = False
+    has_repeating: bool = False
+    surveys_enabled: bool = False
+    in_production: bool = False
+    secondary_unique_field: str = ""
+    missing_data_codes: tuple[MissingDataCode, ...] = ()
+
+
+@dataclass(frozen=True)
+class RedcapProject:
+    """A study's design: its data dictionary, events, arms, mapping and what repeats. Never data.
+
+    Made from API answers by `redcap_dagster.project.parse.parse_project`, or from a file with
+    `from_snapshot`. Two projects are equal when their designs are.
+
+    Attributes:
+        info: Project settings that shape an export.
+        redcap_version: Version the server named, such as `14.7.3`.
+        instruments: In dictionary order; at least one.
+        arms: Empty in a classic project.
+        events: In the project's order; empty in a classic project.
+        form_events: Which instrument is used in which event; empty in a classic project.
+        repeats: What repeats; empty when nothing does.
+    """
+
+    info: ProjectInfo
+    redcap_version: str
+    instruments: tuple[Instrument, ...]
+    arms: tuple[Arm, ...] = ()
+    events: tuple[Event, ...] = ()
+    form_events: tuple[FormEvent, ...] = ()
+    repeats: tuple[RepeatRule, ...] = ()
+
+    @property
+    def record_id_field(self) -> str:
+        """Name of the field that holds the record id: the first of the dictionary."""
+        return self.instruments[0].fields[0].name
+
+    @cached_property
+    def fields_by_name(self) -> dict[str, DictionaryField]:
+        """Every field of the dictionary by its name, in dictionary order."""
+        return {item.name: item for item in self.iter_fields()}
+
+    @cached_property
+    def instruments_by_name(self) -> dict[str, Instrument]:
+        """Every instrument by its unique name, in dictionary order."""
+        return {item.name: item for item in self.instruments}
+
+    def iter_fields(self) -> Iterator[DictionaryField]:
+        """Every field in dictionary order."""
+        for instrument in self.instruments:
+            yield from instrument.fields
+
+    def events_of(self, instrument: str) -> tuple[str, ...]:
+        """Unique names of the events that use an instrument, in event order; () if classic."""
+        used = {item.event for item in self.form_events if item.instrument == instrument}
+        return tuple(event.unique_name for event in self.events if event.unique_name in used)
+
+    def repeats_as_form(self, instrument: str, event: str | None = None) -> bool:
+        """Whether an instrument repeats by itself in an event (None: in a classic project)."""
+        return any(
+            rule.instrument == instrument and rule.event == event for rule in self.repeats
+        )
+
+    def event_repeats(self, event: str) -> bool:
+        """Whether an event repeats as a whole."""
+        return any(rule.event == event and rule.instrument is None for rule in self.repeats)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the design, 64 hex digits. Equal designs have equal fingerprints."""
+        raise NotImplementedError
+
+    def snapshot(self, path: str | Path) -> None:
+        """Write the design to one JSON file."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_snapshot(cls, path: str | Path) -> "RedcapProject":
+        """Read a design that `snapshot` wrote."""
+        raise NotImplementedError
