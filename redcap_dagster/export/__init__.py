@@ -1,1 +1,28 @@
-"""."""
+"""Reads a study from REDCap: plan, batches, judged chunks. Knows no files, tables or Dagster."""
+
+from redcap_dagster.export.chunks import Chunk, read_chunk
+from redcap_dagster.export.design import read_design
+from redcap_dagster.export.plan import (
+    DEFAULT_CELLS_PER_REQUEST,
+    Batch,
+    ExportPlan,
+    plan_export,
+    record_bucket,
+    select_instruments,
+)
+from redcap_dagster.export.run import ExportProgress, iter_chunks, read_record_ids
+
+__all__ = [
+    "DEFAULT_CELLS_PER_REQUEST",
+    "Batch",
+    "Chunk",
+    "ExportPlan",
+    "ExportProgress",
+    "iter_chunks",
+    "plan_export",
+    "read_chunk",
+    "read_design",
+    "read_record_ids",
+    "record_bucket",
+    "select_instruments",
+]

@@ -1,0 +1,67 @@
+# Everything a newcomer types. `make` alone lists it.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PORT ?= 3000
+
+export DAGSTER_HOME := $(CURDIR)/.dagster_home
+export DAGSTER_DISABLE_TELEMETRY := 1
+export PYTHONUNBUFFERED := 1
+
+.PHONY: help demo ui test check test-lowest format bench study screenshots clean
+
+help: ## list these commands
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+demo: $(VENV)/.installed ## run the whole example pipeline against our own REDCap, and say what was made
+	$(BIN)/python -m example_pipeline.demo
+
+ui: $(VENV)/.installed ## open Dagster's page on the same study: http://127.0.0.1:3000 (PORT=… for another)
+	@mkdir -p $(DAGSTER_HOME)
+	$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(PORT)
+
+test: $(VENV)/.installed-dev ## run every test (ARGS="-k words" chooses)
+	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+check: $(VENV)/.installed-dev ## style, types, the map of rooms, definitions, generated docs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/dagster definitions validate -w workspace.yaml
+	$(BIN)/python -m redcap_dagster.emulator.coverage --check docs/emulator.md
+
+test-lowest: .venv-lowest/.installed-lowest ## run every test with pandas 2.2 and the oldest libraries allowed
+	.venv-lowest/bin/python -m pytest -n 2 $(ARGS)
+
+format: $(VENV)/.installed-dev ## put the code into its one format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+study: $(VENV)/.installed ## make the sample study and its snapshot again, from their seed
+	$(BIN)/python -m example_pipeline.study.generate
+	$(BIN)/python -m example_pipeline.study.snapshot
+
+clean: ## remove environments, runs and tables that these commands made
+	rm -rf .venv .venv-lowest .dagster_home data build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[example]'
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --group dev
+	@touch $@
+
+.venv-lowest/.installed-lowest: pyproject.toml tests/lowest.txt
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	.venv-lowest/bin/python -m pip install --quiet --editable '.[example]' --group dev --constraint tests/lowest.txt
+	@touch $@

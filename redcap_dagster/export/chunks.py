@@ -1,0 +1,182 @@
+"""One answer of the `record` method, from csv bytes to an Arrow table of text, and judged.
+
+The API room has judged the body as such (status, pages, cut ends). Here it is compared with what
+was asked: the columns, and the record ids.
+"""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv
+
+from redcap_dagster.errors import AnswerError
+from redcap_dagster.export.plan import Batch
+from redcap_dagster.project import ExportColumn
+
+_CONTENT = "record"
+
+ROW_KEY_KINDS = frozenset({"record_id", "event", "repeat_instrument", "repeat_instance"})
+"""Kinds of export columns that together tell the rows of a flat export apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The rows that answered one batch.
+
+    Attributes:
+        table: Every planned export column in export order, all text; "" is blank. A column that
+            the server may leave out and did is blank in every row. Rows as the server sent them.
+        batch: What was asked.
+        byte_count: Size of the answer in bytes.
+        replaced_count: Cells in which bytes that are not UTF-8 were replaced by U+FFFD.
+    """
+
+    table: pa.Table
+    batch: Batch
+    byte_count: int
+    replaced_count: int = 0
+
+
+def read_chunk(body: bytes, batch: Batch, columns: Sequence[ExportColumn]) -> Chunk:
+    """Parse one csv answer and compare it with what was asked.
+
+    Args:
+        body: A judged csv body; b"" or only white space means no rows.
+        batch: The batch that the body answers.
+        columns: What `plan_export_columns` says for the batch's instruments.
+
+    Raises:
+        AnswerError: The body is not csv of the expected columns, or holds rows of other records.
+    """
+    if not body.strip():
+        return Chunk(_empty_table(columns), batch, len(body))
+    text, replaced = _as_utf8(body)
+    table = _parse(text)
+    _check_header(table.column_names, columns)
+    ordered = _complete_columns(table, columns)
+    _check_records(ordered.column(columns[0].name), batch)
+    _check_row_keys(ordered, columns)
+    return Chunk(ordered, batch, len(body), replaced)
+
+
+def missing_record_count(chunk: Chunk) -> int:
+    """How many of the asked records have no row in the chunk."""
+    returned = pc.count_distinct(chunk.table.column(0)).as_py()
+    return len(chunk.batch.record_ids) - int(returned)
+
+
+def _as_utf8(body: bytes) -> tuple[bytes, int]:
+    """The body as valid UTF-8 without a byte-order mark, and how many characters were replaced."""
+    body = body.removeprefix(b"\xef\xbb\xbf")
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError:
+        text = body.decode("utf-8", errors="replace")
+        replaced = text.count("\ufffd") - body.count("\ufffd".encode())
+        return text.encode("utf-8"), replaced
+    return body, 0
+
+
+def _parse(body: bytes) -> pa.Table:
+    header = _read_header(body)
+    try:
+        return csv.read_csv(
+            io.BytesIO(body),
+            # One block: a cell may hold line breaks, so blocks cannot be cut at them.
+            read_options=csv.ReadOptions(use_threads=False, block_size=len(body) + 1),
+            parse_options=csv.ParseOptions(newlines_in_values=True),
+            convert_options=csv.ConvertOptions(
+                column_types=dict.fromkeys(header, pa.string()),
+                strings_can_be_null=False,
+                quoted_strings_can_be_null=False,
+                check_utf8=False,  # checked above
+            ),
+        )
+    except pa.ArrowInvalid:
+        # Arrow's message quotes the row, which is patient data.
+        raise AnswerError(
+            "REDCap's csv answer has rows with more or fewer cells than its header. The answer "
+            "was cut or mixed up on its way; it was not used.",
+            content=_CONTENT,
+            status=200,
+        ) from None
+
+
+def _read_header(body: bytes) -> list[str]:
+    line = body.split(b"\n", 1)[0].rstrip(b"\r").decode("utf-8")
+    return [name.strip('"') for name in line.split(",")]
+
+
+def _check_header(names: Sequence[str], columns: Sequence[ExportColumn]) -> None:
+    known = {column.name for column in columns}
+    required = [column.name for column in columns if not column.is_optional]
+    lacking = [name for name in required if name not in set(names)]
+    extra = [name for name in names if name not in known]
+    if lacking:
+        raise AnswerError(
+            f"REDCap's answer lacks {len(lacking)} of the asked columns: {_some(lacking)}. Either "
+            "the token's user has no full export right to these forms, or the study's design "
+            "changed while it was exported.",
+            content=_CONTENT,
+            status=200,
+        )
+    if extra:
+        # Their names are not shown: where a header is missing they are the first row's values.
+        raise AnswerError(
+            f"REDCap's answer has {len(extra)} columns that were not asked for. The study's design "
+            "changed while it was exported, or the body is no record export.",
+            content=_CONTENT,
+            status=200,
+        )
+    if len(set(names)) != len(names):
+        raise AnswerError(
+            "REDCap's answer names a column twice, so its cells cannot be told apart.",
+            content=_CONTENT,
+            status=200,
+        )
+
+
+def _some(names: Sequence[str], most: int = 8) -> str:
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def _complete_columns(table: pa.Table, columns: Sequence[ExportColumn]) -> pa.Table:
+    present = set(table.column_names)
+    blank = pa.chunked_array([pa.repeat(pa.scalar("", pa.string()), table.num_rows)])
+    return pa.table(
+        {
+            column.name: table.column(column.name) if column.name in present else blank
+            for column in columns
+        }
+    )
+
+
+def _check_records(ids: pa.ChunkedArray, batch: Batch) -> None:
+    asked = pa.array(batch.record_ids, pa.string())
+    foreign = pc.sum(pc.invert(pc.is_in(ids, value_set=asked))).as_py() or 0
+    if foreign:
+        raise AnswerError(
+            f"REDCap's answer has {foreign} rows of records that were not asked for.",
+            content=_CONTENT,
+            status=200,
+        )
+
+
+def _check_row_keys(table: pa.Table, columns: Sequence[ExportColumn]) -> None:
+    keys = [column.name for column in columns if column.kind in ROW_KEY_KINDS]
+    distinct = table.select(keys).group_by(keys).aggregate([]).num_rows
+    if distinct != table.num_rows:
+        raise AnswerError(
+            f"REDCap's answer holds {table.num_rows - distinct} rows twice (same "
+            f"{', '.join(keys)}).",
+            content=_CONTENT,
+            status=200,
+        )
+
+
+def _empty_table(columns: Sequence[ExportColumn]) -> pa.Table:
+    return pa.schema([(column.name, pa.string()) for column in columns]).empty_table()
