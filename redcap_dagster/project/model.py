@@ -4,11 +4,15 @@ Every name is REDCap's. What the values mean, and where that is written, stands 
 `docs/sources.md`.
 """
 
+import hashlib
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
+
+from redcap_dagster.project.snapshot import read_snapshot, to_plain, write_snapshot
 
 FieldType = Literal[
     "text",
@@ -81,7 +85,11 @@ class DictionaryField:
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """A data entry form, with its fields in dictionary order (descriptive ones too)."""
+    """A data entry form, with its fields in dictionary order (descriptive ones too).
+
+    `fields` is empty for a form that was created and given no field yet: REDCap lists it, and
+    exports its form status, but the data dictionary has no line of it.
+    """
 
     name: str
     label: str
@@ -150,7 +158,7 @@ class ProjectInfo:
     missing_data_codes: tuple[MissingDataCode, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RedcapProject:
     """A study's design: its data dictionary, events, arms, mapping and what repeats. Never data.
 
@@ -175,10 +183,17 @@ class RedcapProject:
     form_events: tuple[FormEvent, ...] = ()
     repeats: tuple[RepeatRule, ...] = ()
 
+    def __repr__(self) -> str:
+        fields = sum(len(instrument.fields) for instrument in self.instruments)
+        return (
+            f"RedcapProject(project_id={self.info.project_id}, "
+            f"instruments={len(self.instruments)}, fields={fields})"
+        )
+
     @property
     def record_id_field(self) -> str:
         """Name of the field that holds the record id: the first of the dictionary."""
-        return self.instruments[0].fields[0].name
+        return next(self.iter_fields()).name
 
     @cached_property
     def fields_by_name(self) -> dict[str, DictionaryField]:
@@ -202,9 +217,7 @@ class RedcapProject:
 
     def repeats_as_form(self, instrument: str, event: str | None = None) -> bool:
         """Whether an instrument repeats by itself in an event (None: in a classic project)."""
-        return any(
-            rule.instrument == instrument and rule.event == event for rule in self.repeats
-        )
+        return any(rule.instrument == instrument and rule.event == event for rule in self.repeats)
 
     def event_repeats(self, event: str) -> bool:
         """Whether an event repeats as a whole."""
@@ -212,14 +225,33 @@ class RedcapProject:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the design, 64 hex digits. Equal designs have equal fingerprints."""
-        raise NotImplementedError
+        """SHA-256 of the design, 64 hex digits. Equal designs have equal fingerprints.
+
+        The server's version, the project's title and whether it is in production are left out:
+        they change while every table stays as it was.
+        """
+        shaping = replace(
+            self, redcap_version="", info=replace(self.info, title="", in_production=False)
+        )
+        text = json.dumps(to_plain(shaping), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def snapshot(self, path: str | Path) -> None:
-        """Write the design to one JSON file."""
-        raise NotImplementedError
+        """Write the design to one JSON file, whole or not at all.
+
+        The file holds the design and no data, names of persons or times: it can be kept with the
+        code, and reads well in a diff. Attributes that have their default are left out.
+
+        Raises:
+            SnapshotError: The file cannot be written.
+        """
+        write_snapshot(Path(path), to_plain(self))
 
     @classmethod
     def from_snapshot(cls, path: str | Path) -> "RedcapProject":
-        """Read a design that `snapshot` wrote."""
-        raise NotImplementedError
+        """Read a design that `snapshot` wrote. Equal to the design that was written.
+
+        Raises:
+            SnapshotError: The file is missing, cut short, of another version, or not a snapshot.
+        """
+        return read_snapshot(Path(path), cls)
