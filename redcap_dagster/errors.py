@@ -4,11 +4,11 @@ Drawn here so that a caller can see at a glance what to catch::
 
     RedcapDagsterError
     ├── ConfigError (also ValueError)   a URL, token or option that cannot work
-    ├── ApiError                        .content .status .retryable .attempts
+    ├── ApiError                        .content .status .reason .retryable .attempts .retry_after_s
     │   ├── TransportError              no whole answer: connect, timeout, cut off      retryable
     │   ├── ServerError                 5xx, or a page where data should be             retryable
-    │   ├── RateLimitedError            .retry_after_s                                  retryable
-    │   ├── AddressBannedError          the server has banned this address: stop, ask its administrator
+    │   ├── RateLimitedError            the server asked for fewer requests             retryable
+    │   ├── AddressBannedError          this machine is banned: stop, ask the administrator
     │   ├── ApiTokenError               the token is wrong, revoked, or may not use the API
     │   ├── RequestRejectedError        REDCap refused the request; .server_message
     │   └── AnswerError                 an answer that cannot be believed               retryable
@@ -38,19 +38,34 @@ class ApiError(RedcapDagsterError):
     Attributes:
         content: REDCap's name of the API method (`record`, `metadata`, …).
         status: HTTP status, or None when no answer came.
+        reason: Short stable name of what went wrong (`read_timeout`, `out_of_memory`, …), for code
+            that reacts to it; `redcap_dagster.api.failure` lists them.
         retryable: Whether the same request may succeed when sent again.
         attempts: How many times the request was sent before giving up.
+        retry_after_s: Seconds the server asked to wait, or None when it did not say.
     """
 
     retryable: bool = False
 
     def __init__(
-        self, message: str, *, content: str, status: int | None = None, attempts: int = 1
+        self,
+        message: str,
+        *,
+        content: str,
+        status: int | None = None,
+        reason: str = "",
+        retryable: bool | None = None,
+        attempts: int = 1,
+        retry_after_s: float | None = None,
     ) -> None:
         super().__init__(message)
         self.content = content
         self.status = status
+        self.reason = reason
+        if retryable is not None:
+            self.retryable = retryable
         self.attempts = attempts
+        self.retry_after_s = retry_after_s
 
 
 class TransportError(ApiError):
@@ -66,25 +81,9 @@ class ServerError(ApiError):
 
 
 class RateLimitedError(ApiError):
-    """The server asked for fewer requests (429).
-
-    Attributes:
-        retry_after_s: Seconds the server asked to wait, or None when it did not say.
-    """
+    """The server asked for fewer requests (429)."""
 
     retryable = True
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        content: str,
-        status: int | None = None,
-        attempts: int = 1,
-        retry_after_s: float | None = None,
-    ) -> None:
-        super().__init__(message, content=content, status=status, attempts=attempts)
-        self.retry_after_s = retry_after_s
 
 
 class AddressBannedError(ApiError):
@@ -109,10 +108,21 @@ class RequestRejectedError(ApiError):
         *,
         content: str,
         status: int | None = None,
+        reason: str = "",
+        retryable: bool | None = None,
         attempts: int = 1,
+        retry_after_s: float | None = None,
         server_message: str = "",
     ) -> None:
-        super().__init__(message, content=content, status=status, attempts=attempts)
+        super().__init__(
+            message,
+            content=content,
+            status=status,
+            reason=reason,
+            retryable=retryable,
+            attempts=attempts,
+            retry_after_s=retry_after_s,
+        )
         self.server_message = server_message
 
 
