@@ -15,6 +15,11 @@ Drawn here so that a caller can see at a glance what to catch::
     ├── DesignError                     .instrument .field; the study's design contradicts itself
     │   ├── SnapshotError               a snapshot file that cannot be read
     │   └── ProjectMismatchError        a snapshot of one project used against another
+    ├── LogicError                      .source .start .end .line .column; str() draws a caret
+    │   ├── LogicSyntaxError            the text is not REDCap logic
+    │   ├── LogicNameError              it names a field, event, choice or function that is not there
+    │   ├── LogicTypeError              a function or operator was given what it cannot take
+    │   └── LogicUnsupportedError       logic that may work in REDCap, which we refuse to guess
     ├── ExportError                     an extract that could not be completed
     └── TableError                      tables that could not be built or published
         └── ConservationError           a cell of the export is in no table
@@ -152,6 +157,56 @@ class SnapshotError(DesignError):
 
 class ProjectMismatchError(DesignError):
     """A snapshot of one project is used with the API token of another."""
+
+
+class LogicError(RedcapDagsterError):
+    """A branching logic, calculation, filter or rule that cannot be used, and the place in it.
+
+    `str()` names the line and column and draws the line with a caret below the place. The text
+    drawn is the designer's; it holds no value of a participant.
+
+    Attributes:
+        reason: What is wrong and what to do, without the place.
+        source: The whole text of the logic.
+        start: Offset of the first character concerned, from 0.
+        end: Offset after the last character concerned.
+        line: Line of `start`, from 1.
+        column: Column of `start` in its line, from 1.
+    """
+
+    def __init__(self, reason: str, *, source: str, start: int, end: int) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.source = source
+        self.start = start
+        self.end = end
+        self.line = source.count("\n", 0, start) + 1
+        self.column = start - (source.rfind("\n", 0, start) + 1) + 1
+
+    def __str__(self) -> str:
+        lines = self.source.split("\n")
+        text = lines[self.line - 1].rstrip("\r")
+        # Tabs are kept, so that the caret stands below its character however wide they are.
+        indent = "".join(sign if sign == "\t" else " " for sign in text[: self.column - 1])
+        width = max(1, min(self.end - self.start, len(text) - self.column + 1))
+        place = f"line {self.line}, column {self.column}"
+        return f"{self.reason} ({place})\n    {text}\n    {indent}{'^' * width}"
+
+
+class LogicSyntaxError(LogicError):
+    """The text is not REDCap logic."""
+
+
+class LogicNameError(LogicError):
+    """The logic names a field, event, choice or function that the study does not have."""
+
+
+class LogicTypeError(LogicError):
+    """A function or operator was given something that it cannot take."""
+
+
+class LogicUnsupportedError(LogicError):
+    """Logic that may work in REDCap but is not supported, or whose meaning is not certain."""
 
 
 class ExportError(RedcapDagsterError):
