@@ -17,7 +17,7 @@ Drawn here so that a caller can see at a glance what to catch::
     │   └── ProjectMismatchError        a snapshot of one project used against another
     ├── LogicError                      .source .start .end .line .column; str() draws a caret
     │   ├── LogicSyntaxError            the text is not REDCap logic
-    │   ├── LogicNameError              it names a field, event, choice or function that is not there
+    │   ├── LogicNameError              it names a field, event or function that is not there
     │   ├── LogicTypeError              a function or operator was given what it cannot take
     │   └── LogicUnsupportedError       logic that may work in REDCap, which we refuse to guess
     ├── ExportError                     an extract that could not be completed
@@ -27,6 +27,9 @@ Drawn here so that a caller can see at a glance what to catch::
 No message, attribute shown by `repr`, or chained traceback of these carries an API token, a value
 or a record id: they carry counts and the names of contents, instruments, fields and rules.
 """
+
+
+_LONGEST_CONTEXT = 60
 
 
 class RedcapDagsterError(Exception):
@@ -185,10 +188,14 @@ class LogicError(RedcapDagsterError):
 
     def __str__(self) -> str:
         lines = self.source.split("\n")
-        text = lines[self.line - 1].rstrip("\r")
+        line = lines[self.line - 1].rstrip("\r")
+        before = line[: self.column - 1]
+        if len(before) > _LONGEST_CONTEXT:
+            before = "…" + before[-_LONGEST_CONTEXT:]
+        text = before + line[self.column - 1 :][: 2 * _LONGEST_CONTEXT]
         # Tabs are kept, so that the caret stands below its character however wide they are.
-        indent = "".join(sign if sign == "\t" else " " for sign in text[: self.column - 1])
-        width = max(1, min(self.end - self.start, len(text) - self.column + 1))
+        indent = "".join(sign if sign == "\t" else " " for sign in before)
+        width = max(1, min(self.end - self.start, len(text) - len(before)))
         place = f"line {self.line}, column {self.column}"
         return f"{self.reason} ({place})\n    {text}\n    {indent}{'^' * width}"
 
