@@ -1,0 +1,70 @@
+"""The one URL of a REDCap server's API: checked before anything is sent."""
+
+from ipaddress import ip_address
+from urllib.parse import SplitResult, urlsplit
+
+from redcap_dagster.errors import ConfigError
+
+_EXAMPLE = "https://redcap.example.org/api/"
+
+
+def parse_api_url(text: str) -> str:
+    """Check the URL of a REDCap API and return it without blanks around it.
+
+    The trailing slash matters: without it servers redirect, and the body of a POST is lost on the
+    way.
+
+    Raises:
+        ConfigError: Not an http(s) URL that ends in `/api/`; plain http to another machine, where
+            token and data could be read on the way; or a URL that carries a password or a query.
+    """
+    url = text.strip()
+    parts = _split(url)
+    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        raise ConfigError(
+            "The REDCap API URL carries a user name, a query or a fragment. Secrets do not belong "
+            f"into a URL: it should look like {_EXAMPLE}, and the API token is given apart."
+        )
+    if not parts.path.endswith("/api/"):
+        base = url.rstrip("/")
+        wanted = f"{base}/" if base.endswith("/api") else f"{base}/api/"
+        raise ConfigError(f"The REDCap API URL {url} does not end in /api/. Did you mean {wanted}?")
+    if parts.scheme == "http" and not is_loopback(url):
+        raise ConfigError(
+            f"The REDCap API URL {url} is plain http: the API token and the data of participants "
+            f"could be read on the way. Use https://{url.removeprefix('http://')}"
+        )
+    return url
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL points to this machine (127.0.0.0/8, ::1, localhost)."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False  # a name; what it resolves to can change, so only `localhost` counts
+
+
+def origin(url: str) -> str:
+    """Scheme and host of a URL (`https://redcap.example.org`), for messages and shared budgets."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        port_is_readable = parts.port is None or parts.port > 0
+    except ValueError:
+        parts, port_is_readable = SplitResult("", "", "", "", ""), False
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not port_is_readable:
+        raise ConfigError(
+            f"The REDCap API URL is not an http(s) URL. It should look like {_EXAMPLE}: the "
+            "address of your REDCap in a browser, followed by /api/."
+        )
+    return parts

@@ -1,0 +1,204 @@
+"""The client of REDCap's API: one study, one token."""
+
+import re
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, NoReturn
+
+import pandas as pd
+from typing_extensions import Self, Unpack
+
+from redcap_dagster.api.address import origin, parse_api_url
+from redcap_dagster.api.api_token import parse_api_token
+from redcap_dagster.api.budget import (
+    DEFAULT_REQUESTS_PER_MINUTE,
+    RequestBudget,
+    process_budget,
+)
+from redcap_dagster.api.call import Call
+from redcap_dagster.api.exports import Exports
+from redcap_dagster.api.failure import Failure
+from redcap_dagster.api.readers import DictReader, FrameReader, Row, TextReader, decode, read_json
+from redcap_dagster.api.records import RecordOptions, record_call
+from redcap_dagster.api.retry import RetryPolicy
+from redcap_dagster.api.sender import Sender
+from redcap_dagster.api.stats import RequestStats, StatsCounter
+from redcap_dagster.api.transport import Transport, parse_verify
+
+_VERSION = re.compile(r"\d+(?:\.\d+)+")
+
+
+class FrameExports(Exports[pd.DataFrame]):
+    """The list methods, as pandas frames. Every column is text (`string`), blanks are ""."""
+
+    def __init__(self, sender: Sender) -> None:
+        super().__init__(sender, FrameReader())
+
+    def export_project_info(self) -> pd.DataFrame:
+        """The project's settings: one row."""
+        return self._list("project", ends_with_newline=True)
+
+
+class TextExports(Exports[str]):
+    """The list methods, as the text REDCap sent in one format."""
+
+    def __init__(self, sender: Sender, reader: TextReader) -> None:
+        super().__init__(sender, reader)
+
+    def export_project_info(self) -> str:
+        """The project's settings."""
+        return self._list("project", ends_with_newline=True)
+
+
+class RedcapClient(Exports[list[Row]]):
+    """The API of one REDCap project, as the token's user sees it.
+
+    List methods return a list of dicts with REDCap's column names and JSON types; the same methods
+    stand behind `frames` (pandas), `csv`, `json` and `xml` (text)::
+
+        with RedcapClient("https://redcap.example.org/api/", token) as redcap:
+            redcap.export_arms()           # [{"arm_num": 1, "name": "Drug A"}, …]
+            redcap.frames.export_records(forms=["baseline"])
+
+    Safe to use from several threads, which share its connections and its request budget. It does
+    not pickle, as it holds a token.
+
+    Args:
+        api_url: Ends in `/api/`; https, or http to this machine.
+        api_token: 32 hexadecimal digits, or a super token of 64 characters for `export_version`.
+        verify_tls: Whether the server's certificate must be valid.
+        ca_bundle: File of the certificates to trust instead of the usual ones.
+        connect_timeout_s: Seconds to wait for a connection.
+        read_timeout_s: Longest silence of the server before a request counts as failed.
+        retries: Further tries of a request that failed in a way that may pass, or a `RetryPolicy`.
+        requests_per_minute: At most so many in any 60 seconds, those of every client of this
+            server in this process together. A REDCap server bans at 600.
+        budget: Takes the place of `requests_per_minute`.
+
+    Raises:
+        ConfigError: The URL, the token or an option cannot work. Nothing was sent.
+    """
+
+    def __init__(
+        self,
+        api_url: str,
+        api_token: str,
+        *,
+        verify_tls: bool = True,
+        ca_bundle: str | Path | None = None,
+        connect_timeout_s: float = 10,
+        read_timeout_s: float = 300,
+        retries: int | RetryPolicy = 4,
+        requests_per_minute: int = DEFAULT_REQUESTS_PER_MINUTE,
+        budget: RequestBudget | None = None,
+    ) -> None:
+        self.api_url = parse_api_url(api_url)
+        transport = Transport(
+            self.api_url,
+            verify=parse_verify(verify_tls=verify_tls, ca_bundle=ca_bundle),
+            connect_timeout_s=connect_timeout_s,
+            read_timeout_s=read_timeout_s,
+        )
+        sender = Sender(
+            transport=transport,
+            api_token=parse_api_token(api_token),
+            budget=budget or process_budget(origin(self.api_url), requests_per_minute),
+            policy=retries if isinstance(retries, RetryPolicy) else RetryPolicy(retries),
+            counter=StatsCounter(),
+        )
+        super().__init__(sender, DictReader())
+        self.frames = FrameExports(sender)
+        self.csv = TextExports(sender, TextReader("csv"))
+        self.json = TextExports(sender, TextReader("json"))
+        self.xml = TextExports(sender, TextReader("xml"))
+
+    @property
+    def stats(self) -> RequestStats:
+        """What this client sent and received so far."""
+        return self._sender.counter.stats
+
+    def export_version(self) -> str:
+        """Version of the REDCap server, such as `14.7.3`."""
+        call = Call("version", "text")
+
+        def read(body: bytes) -> str | Failure:
+            text = decode(body, call).strip()
+            if _VERSION.fullmatch(text):
+                return text
+            return Failure("not_as_asked", "the answer is not a version number.", 200)
+
+        return self._sender.send(call, read)
+
+    def export_project_info(self) -> Row:
+        """The project's settings: title, whether it is longitudinal and has surveys.
+
+        It names neither the record id field (the first of the data dictionary) nor the version.
+        """
+        call = Call("project", "json")
+
+        def read(body: bytes) -> Row | Failure:
+            info = read_json(body, call)
+            if isinstance(info, (dict, Failure)):
+                return info
+            return Failure("not_as_asked", "the JSON is not one object.", 200)
+
+        return self._sender.send(call, read)
+
+    def generate_next_record_name(self) -> str:
+        """The record id that REDCap would give next. It is not reserved: two callers may get it."""
+        call = Call("generateNextRecordName", "text")
+        return self._sender.send(call, lambda body: decode(body, call).strip())
+
+    def export_records_csv(self, **options: Unpack[RecordOptions]) -> bytes:
+        r"""Records as the whole csv that REDCap sent, judged; `b""` when there are no rows.
+
+        A byte-order mark is taken off; nothing else is changed. See `RecordOptions`.
+
+        Raises:
+            ApiError: REDCap refused, or no answer could be believed.
+            ConfigError: An option that REDCap has not, or would read as something else.
+        """
+        return self._sender.send(
+            record_call(options, "csv"), lambda body: b"" if body.isspace() else body
+        )
+
+    def stream_records_csv(self, file: BinaryIO, **options: Unpack[RecordOptions]) -> int:
+        """Write the csv of records to a file while it comes, in bounded memory.
+
+        Nothing of an answer that was not believed stays in the file. An answer without rows is
+        one line break, as REDCap sends it.
+
+        Args:
+            file: Open for binary writing, and able to seek; written from where it stands.
+            **options: See `RecordOptions`.
+
+        Returns:
+            Bytes written.
+
+        Raises:
+            ApiError: REDCap refused, or no answer could be believed.
+            ConfigError: The file cannot seek, or an option cannot be sent.
+        """
+        return self._sender.stream(record_call(options, "csv"), file)
+
+    def close(self) -> None:
+        """Close the connections. A later call opens them again."""
+        self._sender.transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"RedcapClient({self.api_url!r})"
+
+    def __reduce__(self) -> NoReturn:
+        message = "A RedcapClient holds an API token and does not pickle: make one in each process."
+        raise TypeError(message)

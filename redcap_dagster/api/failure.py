@@ -1,0 +1,144 @@
+"""What went wrong with one request, as a plain value.
+
+A failure is judged, retried and counted as a value, and becomes an exception in one place only.
+So no exception of a library, whose request holds the API token and the record ids asked for, is
+ever chained to one of ours, and no frame of a traceback holds them in a local variable.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from redcap_dagster.errors import (
+    AddressBannedError,
+    AnswerError,
+    ApiError,
+    ApiTokenError,
+    RateLimitedError,
+    RequestRejectedError,
+    ServerError,
+    TransportError,
+)
+
+Reason = Literal[
+    # TransportError
+    "connection_refused",
+    "connect_timeout",
+    "connection_lost",
+    "cut_short",
+    "name_not_resolved",
+    "proxy",
+    "read_timeout",
+    "redirected",
+    "tls",
+    "transport",
+    # ServerError
+    "database_down",
+    "out_of_memory",
+    "page_instead_of_data",
+    "php_failure",
+    "server_error",
+    # RateLimitedError, AddressBannedError, ApiTokenError
+    "too_many_requests",
+    "address_banned",
+    "api_token",
+    # RequestRejectedError
+    "no_api_at_url",
+    "not_permitted",
+    "rejected",
+    # AnswerError
+    "ends_inside_a_cell",
+    "empty",
+    "last_line_cut",
+    "not_as_asked",
+    "unreadable",
+]
+"""Every `ApiError.reason` there is."""
+
+_KINDS: dict[Reason, type[ApiError]] = {
+    "connection_refused": TransportError,
+    "connect_timeout": TransportError,
+    "connection_lost": TransportError,
+    "cut_short": TransportError,
+    "name_not_resolved": TransportError,
+    "proxy": TransportError,
+    "read_timeout": TransportError,
+    "redirected": TransportError,
+    "tls": TransportError,
+    "transport": TransportError,
+    "database_down": ServerError,
+    "out_of_memory": ServerError,
+    "page_instead_of_data": ServerError,
+    "php_failure": ServerError,
+    "server_error": ServerError,
+    "too_many_requests": RateLimitedError,
+    "address_banned": AddressBannedError,
+    "api_token": ApiTokenError,
+    "no_api_at_url": RequestRejectedError,
+    "not_permitted": RequestRejectedError,
+    "rejected": RequestRejectedError,
+    "ends_inside_a_cell": AnswerError,
+    "empty": AnswerError,
+    "last_line_cut": AnswerError,
+    "not_as_asked": AnswerError,
+    "unreadable": AnswerError,
+}
+
+# Sending the same again cannot help: a certificate, or an address that points elsewhere, stays.
+_FINAL: frozenset[Reason] = frozenset({"tls", "redirected"})
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One failed request.
+
+    Attributes:
+        reason: What went wrong; decides the error class.
+        sentence: What happened, why it can happen, what to do. Never a value, id or token.
+        status: HTTP status, or None when no answer came.
+        retry_after_s: Seconds the server asked to wait, or None.
+        server_message: REDCap's own text, which can hold values and ids; "" when there is none.
+    """
+
+    reason: Reason
+    sentence: str
+    status: int | None = None
+    retry_after_s: float | None = None
+    server_message: str = field(default="", repr=False)
+
+    @property
+    def kind(self) -> type[ApiError]:
+        """The error class this becomes."""
+        return _KINDS[self.reason]
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same request may succeed when sent again."""
+        return self.kind.retryable and self.reason not in _FINAL
+
+    def to_error(self, content: str, attempts: int) -> ApiError:
+        """The exception to raise after the last attempt.
+
+        Args:
+            content: REDCap's name of the method.
+            attempts: How many times the request was sent.
+        """
+        tried = f" Sent {attempts} times." if attempts > 1 else ""
+        message = f"REDCap {content}: {self.sentence}{tried}"
+        if self.kind is RequestRejectedError:
+            return RequestRejectedError(
+                message,
+                content=content,
+                status=self.status,
+                reason=self.reason,
+                attempts=attempts,
+                server_message=self.server_message,
+            )
+        return self.kind(
+            message,
+            content=content,
+            status=self.status,
+            reason=self.reason,
+            retryable=self.retryable,
+            attempts=attempts,
+            retry_after_s=self.retry_after_s,
+        )

@@ -1,0 +1,71 @@
+"""Our words to REDCap's words: the form fields of a request."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from redcap_dagster.errors import ConfigError
+
+Names = Sequence[str] | None
+"""Names or ids to ask for; None asks for all."""
+
+Value = str | int | bool | datetime | Sequence[str] | Sequence[int] | None
+
+Pairs = tuple[tuple[str, str], ...]
+"""Form fields in the order they are sent."""
+
+
+def build_pairs(values: Mapping[str, Value]) -> Pairs:
+    """Write parameters the way REDCap reads them.
+
+    None and False are left out, as every switch of the API is off by default; True is `true`; a
+    list is `name[0]`, `name[1]`, …, the one spelling that every server version reads
+    (docs/sources.md#arrays).
+
+    Args:
+        values: REDCap's parameter name to its value.
+
+    Raises:
+        ConfigError: An empty list, which REDCap would read as "all"; a single text where a list
+            belongs; a time with a zone, while REDCap's times are those of its server.
+    """
+    pairs: list[tuple[str, str]] = []
+    for name, value in values.items():
+        pairs.extend(_pairs_of(name, value))
+    return tuple(pairs)
+
+
+def names(what: str, value: Names) -> Names:
+    """Refuse a text where names are due: its letters would be taken for names.
+
+    Raises:
+        ConfigError: `value` is a text.
+    """
+    if isinstance(value, str):
+        raise ConfigError(f"`{what}` takes a list of names; put the one name into a list.")
+    return value
+
+
+def _pairs_of(name: str, value: Value) -> list[tuple[str, str]]:
+    if value is None or value is False:
+        return []
+    if value is True:
+        return [(name, "true")]
+    if isinstance(value, datetime):
+        return [(name, _server_time(name, value))]
+    if isinstance(value, (str, int)):
+        return [(name, str(value))]
+    if not value:
+        raise ConfigError(
+            f"`{name}` is an empty list. REDCap would read that as all of them; pass None for all, "
+            "and do not ask when there is nothing to ask for."
+        )
+    return [(f"{name}[{index}]", str(item)) for index, item in enumerate(value)]
+
+
+def _server_time(name: str, value: datetime) -> str:
+    if value.tzinfo is not None:
+        raise ConfigError(
+            f"`{name}` has a time zone. REDCap reads times as its own server's local time: convert "
+            "to that and drop the zone."
+        )
+    return value.strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,215 @@
+"""One POST: its body streams to where it belongs, and whatever goes wrong comes back as a value."""
+
+import errno
+import socket
+from email.utils import formatdate
+from http.cookiejar import DefaultCookiePolicy
+from importlib.metadata import version
+from pathlib import Path
+from typing import BinaryIO
+
+import requests
+import urllib3.exceptions
+from requests.adapters import HTTPAdapter
+
+from redcap_dagster.api.address import is_loopback
+from redcap_dagster.api.api_token import ApiToken
+from redcap_dagster.api.body import HEAD_BYTES, Answer, BodyWatch
+from redcap_dagster.api.call import Call
+from redcap_dagster.api.failure import Failure, Reason
+from redcap_dagster.errors import ConfigError
+
+_OK = 200
+_PIECE_BYTES = 256 * 1024
+_POOLED_CONNECTIONS = 32
+
+_SENTENCES: dict[Reason, str] = {
+    "connection_refused": (
+        "nothing listens at this host and port. Is the server running, and is the API URL right?"
+    ),
+    "connect_timeout": (
+        "the server did not take the connection in time. It is down or overloaded, or a firewall "
+        "drops what this machine sends."
+    ),
+    "connection_lost": "the server closed the connection before a whole answer had come.",
+    "cut_short": (
+        "the answer was cut short: fewer bytes came than were announced. A proxy's time limit or "
+        "a crash of the server does this."
+    ),
+    "name_not_resolved": (
+        "the host name of the API URL could not be resolved. Is it spelled right, and can this "
+        "machine reach your institution's name server (VPN)?"
+    ),
+    "proxy": "the proxy that this machine is told to use could not be reached or refused.",
+    "read_timeout": (
+        "the server sent nothing for longer than read_timeout_s. It is busy, or was asked for too "
+        "much at once: ask for fewer records, or raise read_timeout_s."
+    ),
+    "tls": (
+        "no trusted TLS connection could be made: the server's certificate is not valid for this "
+        "host, or is issued by an authority this machine does not know. Give your institution's "
+        "certificates as ca_bundle."
+    ),
+    "unreadable": "the body could not be decompressed: it was damaged on the way.",
+}
+
+
+class Transport:
+    """Sends POSTs to one URL over pooled connections. Safe to use from several threads.
+
+    Args:
+        url: Checked URL of the API.
+        verify: False, True, or the path of a bundle of certificates.
+        connect_timeout_s: Seconds to wait for a connection.
+        read_timeout_s: Longest silence of the server, in seconds.
+    """
+
+    def __init__(
+        self, url: str, *, verify: bool | str, connect_timeout_s: float, read_timeout_s: float
+    ) -> None:
+        self._url = url
+        self._verify = verify
+        self._timeout = (connect_timeout_s, read_timeout_s)
+        self._session = _open_session(url)
+
+    def post(self, call: Call, api_token: ApiToken, sink: BinaryIO) -> Answer | Failure:
+        """Send one request; write the body of a 200 to `sink` as it comes.
+
+        A body with another status is not written; its first `HEAD_BYTES` are in the answer.
+
+        Args:
+            call: What to ask.
+            api_token: Revealed in the body of the request, and in no local variable of ours.
+            sink: Takes what came, also when the answer is then cut short: the caller undoes it.
+
+        Returns:
+            The answer, whole as HTTP tells it, or why there is none. Never raises what `requests`
+            raises, as that holds the request with its token and record ids.
+        """
+        try:
+            with self._session.post(
+                self._url,
+                data=call.form_fields(api_token.reveal()),
+                stream=True,
+                timeout=self._timeout,
+                allow_redirects=False,
+                verify=self._verify,
+            ) as response:
+                return _receive(response, sink)
+        except requests.RequestException as error:
+            return _failure_of(error)
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._session.close()
+
+
+def parse_verify(*, verify_tls: bool, ca_bundle: str | Path | None) -> bool | str:
+    """What `requests` takes as `verify`.
+
+    Raises:
+        ConfigError: A bundle that is no file, or one that would not be used.
+    """
+    if ca_bundle is None:
+        return verify_tls
+    if not verify_tls:
+        raise ConfigError("`ca_bundle` is given but `verify_tls` is off. Leave one of them out.")
+    if not Path(ca_bundle).exists():
+        raise ConfigError(f"The ca_bundle {ca_bundle} does not exist where this runs.")
+    return str(ca_bundle)
+
+
+def _open_session(url: str) -> requests.Session:
+    session = requests.Session()
+    session.headers["User-Agent"] = f"redcap-dagster/{version('redcap-dagster')}"
+    # A REDCap session cookie would make the server answer parallel requests one after another.
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    # Without an `auth`, requests would send the password that ~/.netrc has for the host.
+    session.auth = _no_auth
+    # What goes to this machine must not go through a proxy, least of all in plain http.
+    session.trust_env = not is_loopback(url)
+    adapter = HTTPAdapter(pool_connections=1, pool_maxsize=_POOLED_CONNECTIONS)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
+
+
+def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+def _receive(response: requests.Response, sink: BinaryIO) -> Answer | Failure:
+    watch = BodyWatch()
+    received = 0
+    for piece in response.iter_content(_PIECE_BYTES):
+        received += len(piece)
+        kept = watch.feed(piece)
+        if response.status_code == _OK:
+            sink.write(kept)
+        elif received >= HEAD_BYTES:
+            break
+    rest = watch.finish()
+    if response.status_code == _OK:
+        sink.write(rest)
+        if _is_cut_short(response):
+            return Failure("cut_short", _SENTENCES["cut_short"], _OK)
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    headers.setdefault("date", formatdate(usegmt=True))
+    return watch.answer(response.status_code, headers)
+
+
+def _is_cut_short(response: requests.Response) -> bool:
+    # urllib3 before 2 does not compare by itself. `tell` counts bytes before decompression.
+    announced = response.headers.get("Content-Length", "")
+    chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
+    return announced.isdecimal() and not chunked and response.raw.tell() < int(announced)
+
+
+def _failure_of(error: requests.RequestException) -> Failure:
+    reason = _reason_of(error)
+    if reason == "transport":
+        name = type(error).__name__
+        return Failure(reason, f"the request could not be sent or its answer not read ({name}).")
+    return Failure(reason, _SENTENCES[reason])
+
+
+def _reason_of(error: requests.RequestException) -> Reason:
+    by_class: tuple[tuple[type[requests.RequestException], Reason], ...] = (
+        (requests.exceptions.ProxyError, "proxy"),
+        (requests.exceptions.SSLError, "tls"),
+        (requests.exceptions.ConnectTimeout, "connect_timeout"),
+        (requests.exceptions.ReadTimeout, "read_timeout"),
+        (requests.exceptions.ContentDecodingError, "unreadable"),
+    )
+    for kind, reason in by_class:
+        if isinstance(error, kind):
+            return reason
+    causes = tuple(_causes(error))
+    if any(isinstance(cause, urllib3.exceptions.ReadTimeoutError) for cause in causes):
+        return "read_timeout"
+    if any(isinstance(cause, socket.gaierror) for cause in causes):
+        return "name_not_resolved"
+    if any(_errno(cause) == errno.ECONNREFUSED for cause in causes):
+        return "connection_refused"
+    if any(isinstance(cause, urllib3.exceptions.IncompleteRead) for cause in causes):
+        return "cut_short"
+    if isinstance(error, (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
+        return "connection_lost"
+    return "transport"
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """An error and what it was raised from, by every way requests and urllib3 keep that."""
+    found: list[BaseException] = []
+    waiting: list[object] = [error]
+    while waiting:
+        cause = waiting.pop()
+        if isinstance(cause, BaseException) and cause not in found:
+            found.append(cause)
+            waiting += [*cause.args, getattr(cause, "reason", None)]
+            waiting += [cause.__cause__, cause.__context__]
+    return found
+
+
+def _errno(error: BaseException) -> int | None:
+    return error.errno if isinstance(error, OSError) else None
