@@ -58,6 +58,14 @@ def table_name(instrument: str) -> str:
     return f"{instrument}_instrument" if instrument in STUDY_TABLE_NAMES else instrument
 
 
+def companion_name(column: str) -> str:
+    """Name of the column that holds why a value of another column is missing.
+
+    No field can have it: names of fields hold no two underscores in a row.
+    """
+    return f"{column}__missing"
+
+
 def plan_tables(
     project: RedcapProject, instruments: Sequence[str] | None = None
 ) -> tuple[TableSpec, ...]:
@@ -292,12 +300,11 @@ def _missing_codes(project: RedcapProject, field: DictionaryField) -> tuple[str,
 
 def _companion(column: TableColumn, what: str) -> TableColumn:
     return TableColumn(
-        f"{column.name}__missing",
+        companion_name(column.name),
         TEXT,
         "missing_code",
         f"Code that says why the {what} is missing",
         source=column.source,
-        field=column.field,
     )
 
 
