@@ -1,1 +1,53 @@
-"""REDCap studies as Dagster assets."""
+"""REDCap studies as Dagster assets.
+
+The public names of this package, resolved when they are first used (PEP 562): `redcap-dagster
+emulator` and `from redcap_dagster.api import RedcapClient` need not import Dagster.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from redcap_dagster.orchestration import (
+        DagsterRedcapTranslator,
+        RedcapResource,
+        RedcapTableProps,
+        build_redcap_assets,
+        record_partitions,
+        redcap_assets,
+    )
+    from redcap_dagster.project import RedcapProject
+
+__version__ = "0.1.0"
+
+_ROOMS = {
+    "DagsterRedcapTranslator": "orchestration",
+    "RedcapProject": "project",
+    "RedcapResource": "orchestration",
+    "RedcapTableProps": "orchestration",
+    "build_redcap_assets": "orchestration",
+    "record_partitions": "orchestration",
+    "redcap_assets": "orchestration",
+}
+
+__all__ = [
+    "DagsterRedcapTranslator",
+    "RedcapProject",
+    "RedcapResource",
+    "RedcapTableProps",
+    "build_redcap_assets",
+    "record_partitions",
+    "redcap_assets",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import the room that holds a public name."""
+    if name not in _ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """The public names; `dg` looks here for components."""
+    return sorted([*__all__, "__version__"])

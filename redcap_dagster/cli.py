@@ -1,1 +1,128 @@
-"""."""
+"""`redcap-dagster`: a thin skin over the rooms. Imports no Dagster."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+from redcap_dagster.api import RedcapClient
+from redcap_dagster.errors import ConfigError, RedcapDagsterError
+from redcap_dagster.export import plan_export, read_design, read_record_ids
+from redcap_dagster.project import RedcapProject
+from redcap_dagster.tables import plan_tables
+
+URL_VARIABLE = "REDCAP_API_URL"
+TOKEN_VARIABLE = "REDCAP_API_TOKEN"  # noqa: S105 - the variable's name, not a token
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        0 when it did what was asked; 1 when it could not, with the reason on standard error.
+    """
+    options, rest = _parser().parse_known_args(arguments)
+    if options.command == "emulator":
+        return _emulator(rest)
+    if rest:
+        _parser().error(f"unrecognized arguments: {' '.join(rest)}")
+    try:
+        with _client(options) as client:
+            return _check(client) if options.command == "check" else _snapshot(client, options.file)
+    except (RedcapDagsterError, OSError) as error:
+        print(f"redcap-dagster: {error}", file=sys.stderr)  # noqa: T201 - a command's answer
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="redcap-dagster",
+        description="REDCap studies as Dagster assets.",
+        epilog=f"The API token is read from {TOKEN_VARIABLE}, never from an argument.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    check = commands.add_parser(
+        "check", help="can the study be reached, what is it like, what would an export take"
+    )
+    snapshot = commands.add_parser(
+        "snapshot", help="write the study's design to a file, for definitions that load offline"
+    )
+    snapshot.add_argument("file", type=Path, help="the JSON file to write")
+    for command in (check, snapshot):
+        command.add_argument("--url", help=f"address of the API, instead of {URL_VARIABLE}")
+        command.add_argument("--ca-bundle", help="file of certificates to trust")
+    # Its own options are the emulator's business: parsed there, so that this skin stays thin.
+    commands.add_parser(
+        "emulator", help="serve REDCap project XML files on loopback", add_help=False
+    )
+    return parser
+
+
+def _client(options: argparse.Namespace) -> RedcapClient:
+    url = options.url or os.environ.get(URL_VARIABLE)
+    token = os.environ.get(TOKEN_VARIABLE)
+    lacking = [
+        name for name, value in ((URL_VARIABLE, url), (TOKEN_VARIABLE, token)) if not value
+    ]
+    if lacking or not url or not token:
+        raise ConfigError(
+            f"The environment variable{'s' if len(lacking) > 1 else ''} {' and '.join(lacking)} "
+            f"{'are' if len(lacking) > 1 else 'is'} not set. Set the address of your REDCap's API "
+            "(https://…/api/) and the API token of the project, then run this again."
+        )
+    return RedcapClient(url, token, ca_bundle=options.ca_bundle)
+
+
+def _check(client: RedcapClient) -> int:
+    project = read_design(client)
+    record_ids = read_record_ids(client, project)
+    plan = plan_export(project, record_ids)
+    facts = [
+        ("server", f"REDCap {project.redcap_version}"),
+        ("project", f"{project.info.title} (project {project.info.project_id})"),
+        ("shape", _shape(project)),
+        ("instruments", str(len(project.instruments))),
+        ("fields", str(len(project.fields_by_name))),
+        ("records", str(len(record_ids))),
+        ("an export takes", f"{len(plan.batches)} requests of {plan.records_per_request} records"),
+    ]
+    for name, fact in facts:
+        print(f"{name:>16}  {fact}")  # noqa: T201
+    print("tables:")  # noqa: T201
+    for table in plan_tables(project):
+        print(f"  {table.name}: one row for each {', '.join(table.key_columns)}")  # noqa: T201
+    return 0
+
+
+def _shape(project: RedcapProject) -> str:
+    if not project.info.is_longitudinal:
+        shape = "classic"
+    else:
+        shape = f"longitudinal, {len(project.events)} events in {len(project.arms)} arms"
+    return f"{shape}, with repeats" if project.repeats else shape
+
+
+def _snapshot(client: RedcapClient, file: Path) -> int:
+    project = read_design(client)
+    project.snapshot(file)
+    print(  # noqa: T201
+        f"{file}: the design of {project.info.title} ({len(project.instruments)} instruments, "
+        f"{len(project.fields_by_name)} fields). It holds no data of participants."
+    )
+    return 0
+
+
+def _emulator(arguments: Sequence[str]) -> int:
+    try:
+        # Deferred: the emulator's libraries come with the extra `emulator` only.
+        command = import_module("redcap_dagster.emulator.command")
+    except ModuleNotFoundError as error:
+        print(  # noqa: T201
+            f"redcap-dagster: the emulator needs {error.name}. Install it with: "
+            "pip install 'redcap-dagster[emulator]'",
+            file=sys.stderr,
+        )
+        return 1
+    return int(command.main(arguments))

@@ -28,7 +28,7 @@ class Chunk:
 
     Attributes:
         table: Every planned export column in export order, all text; "" is blank. A column that
-            the server may leave out and did is blank in every row. Rows as the server sent them.
+            the server may leave out and did is null in every row. Rows as the server sent them.
         batch: What was asked.
         byte_count: Size of the answer in bytes.
         replaced_count: Cells in which bytes that are not UTF-8 were replaced by U+FFFD.
@@ -146,10 +146,10 @@ def _some(names: Sequence[str], most: int = 8) -> str:
 
 def _complete_columns(table: pa.Table, columns: Sequence[ExportColumn]) -> pa.Table:
     present = set(table.column_names)
-    blank = pa.chunked_array([pa.repeat(pa.scalar("", pa.string()), table.num_rows)])
+    absent = pa.chunked_array([pa.nulls(table.num_rows, pa.string())])
     return pa.table(
         {
-            column.name: table.column(column.name) if column.name in present else blank
+            column.name: table.column(column.name) if column.name in present else absent
             for column in columns
         }
     )
