@@ -1,1 +1,17 @@
-"""."""
+"""A REDCap on loopback, for tests, demonstrations and users' own pipelines.
+
+It shares no code with the package it tests: a bug in a shared parser would be in the question and
+in the answer. Needs the extra `emulator`.
+"""
+
+from redcap_dagster.emulator.asked import AskedRequest
+from redcap_dagster.emulator.emulator import DEFAULT_REDCAP_VERSION, RedcapEmulator
+from redcap_dagster.emulator.errors import EmulatorError, ProjectFileError
+
+__all__ = [
+    "DEFAULT_REDCAP_VERSION",
+    "AskedRequest",
+    "EmulatorError",
+    "ProjectFileError",
+    "RedcapEmulator",
+]

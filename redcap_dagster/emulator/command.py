@@ -1,0 +1,97 @@
+"""The command line: serve project XML files until told to stop."""
+
+import argparse
+import json
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+
+from redcap_dagster.emulator.emulator import RedcapEmulator
+from redcap_dagster.emulator.errors import EmulatorError
+from redcap_dagster.emulator.state.load import source_digest
+
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_WARNING = (
+    "REDCap emulator: for tests and demonstrations. It is NO PLACE FOR REAL DATA: there is no "
+    "encryption, no audit trail and no account behind a token."
+)
+
+
+def build_parser(prog: str = "redcap-dagster emulator") -> argparse.ArgumentParser:
+    """Build the parser of the command's own options."""
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description="Serve REDCap projects on loopback from their XML files. " + _WARNING,
+    )
+    parser.add_argument("projects", nargs="*", metavar="PROJECT.xml", help="project XML to serve")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 is a free one")
+    parser.add_argument("--super-token", metavar="T", help="super token that may ask the version")
+    parser.add_argument(
+        "--state", metavar="FILE", help="keep projects, tokens and data in this file"
+    )
+    parser.add_argument(
+        "--token",
+        action="append",
+        default=[],
+        metavar="T",
+        help="API token of the first, second, … project; random otherwise",
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse the options and serve until SIGINT or SIGTERM.
+
+    Returns:
+        0 after a clean stop; 1 when a file or option cannot be used, with one sentence on
+        standard error.
+    """
+    try:
+        return run_command(build_parser().parse_args(arguments))
+    except EmulatorError as error:
+        print(f"redcap-dagster emulator: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+
+
+def run_command(options: argparse.Namespace) -> int:
+    """Serve until SIGINT or SIGTERM; prints one line of JSON when it listens.
+
+    Raises:
+        EmulatorError: A file or option cannot be used.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    redcap = RedcapEmulator(
+        options.state, host=options.host, port=options.port, super_token=options.super_token
+    )
+    with redcap:
+        _load(redcap, options.projects, options.token)
+        print(_WARNING, file=sys.stderr)  # noqa: T201
+        if options.host not in _LOOPBACK:
+            print(f"It listens on {options.host}: others can reach it.", file=sys.stderr)  # noqa: T201
+        listening = {"url": redcap.url, "projects": _listed(redcap)}
+        print(json.dumps(listening, ensure_ascii=False), flush=True)  # noqa: T201
+        stop.wait()
+    return 0
+
+
+def _load(redcap: RedcapEmulator, projects: Sequence[str], tokens: Sequence[str]) -> None:
+    if len(tokens) > len(projects):
+        raise EmulatorError("There are more tokens than project files.")
+    known = redcap.store.digests()
+    for position, project in enumerate(projects):
+        # A state that is used again keeps its projects and tokens.
+        if source_digest(project) not in known:
+            redcap.add_project(project, token=tokens[position] if position < len(tokens) else None)
+    if not redcap.store.users():
+        raise EmulatorError("There is no project to serve: give a REDCap project XML file.")
+
+
+def _listed(redcap: RedcapEmulator) -> list[dict[str, str]]:
+    return [
+        {"title": redcap.store.design(user.project_id).settings.title, "token": user.token}
+        for user in redcap.store.users()
+    ]

@@ -1,0 +1,137 @@
+"""Every API method REDCap has: the one table that requests and the coverage page are read from."""
+
+from redcap_dagster.emulator.contents.call import Method, Parameter
+from redcap_dagster.emulator.contents.dictionary import export_field_names, export_metadata
+from redcap_dagster.emulator.contents.people import (
+    export_group_mapping,
+    export_groups,
+    export_role_mapping,
+    export_roles,
+    export_users,
+)
+from redcap_dagster.emulator.contents.project import (
+    export_project,
+    export_version,
+    generate_next_record_name,
+)
+from redcap_dagster.emulator.contents.records import export_records
+from redcap_dagster.emulator.contents.structure import (
+    export_arms,
+    export_events,
+    export_form_event_mapping,
+    export_instruments,
+    export_repeats,
+)
+
+_ARMS = (Parameter("arms"),)
+_RECORD_PARAMETERS = (
+    Parameter("type", note="`flat` or `eav`"),
+    Parameter("records"),
+    Parameter("fields"),
+    Parameter("forms"),
+    Parameter("events", note="ignored in a classic project"),
+    Parameter("rawOrLabel"),
+    Parameter("rawOrLabelHeaders", note="csv and flat only"),
+    Parameter("exportCheckboxLabel", note="flat and label only"),
+    Parameter("exportSurveyFields"),
+    Parameter("exportDataAccessGroups", note="ignored for a user in a data access group"),
+    Parameter("filterLogic", answered=False),
+    Parameter("dateRangeBegin", note="a loaded record changed once: when it was loaded"),
+    Parameter("dateRangeEnd", note="a loaded record changed once: when it was loaded"),
+    Parameter("csvDelimiter", note="`,` `tab` `;` `\\|` `^`"),
+    Parameter("decimalCharacter", note="calculated and number fields"),
+    Parameter("exportBlankForGrayFormStatus"),
+    Parameter("combineCheckboxOptions", answered=False),
+)
+
+METHODS: tuple[Method, ...] = (
+    Method("version", "export", "Export REDCap version", export_version, formats=()),
+    Method("project", "export", "Export project information", export_project),
+    Method(
+        "metadata",
+        "export",
+        "Export metadata",
+        export_metadata,
+        (Parameter("fields"), Parameter("forms", note="joined with `fields` by or")),
+    ),
+    Method(
+        "exportFieldNames",
+        "export",
+        "Export field names",
+        export_field_names,
+        (Parameter("field"),),
+    ),
+    Method("instrument", "export", "Export instruments", export_instruments),
+    Method("arm", "export", "Export arms", export_arms, _ARMS),
+    Method("event", "export", "Export events", export_events, _ARMS),
+    Method(
+        "formEventMapping",
+        "export",
+        "Export instrument-event mappings",
+        export_form_event_mapping,
+        _ARMS,
+    ),
+    Method(
+        "repeatingFormsEvents", "export", "Export repeating instruments and events", export_repeats
+    ),
+    Method("record", "export", "Export records", export_records, _RECORD_PARAMETERS),
+    Method(
+        "generateNextRecordName",
+        "export",
+        "Generate next record name",
+        generate_next_record_name,
+        formats=(),
+    ),
+    Method("user", "export", "Export users", export_users, note="every user has every right"),
+    Method("userRole", "export", "Export user roles", export_roles),
+    Method("userRoleMapping", "export", "Export user-role assignments", export_role_mapping),
+    Method("dag", "export", "Export data access groups", export_groups),
+    Method(
+        "userDagMapping",
+        "export",
+        "Export user-data-access-group assignments",
+        export_group_mapping,
+    ),
+    Method("arm", "import", "Import arms"),
+    Method("arm", "delete", "Delete arms"),
+    Method("dag", "import", "Import data access groups"),
+    Method("dag", "delete", "Delete data access groups"),
+    Method("dag", "switch", "Switch data access group"),
+    Method("userDagMapping", "import", "Import user-data-access-group assignments"),
+    Method("event", "import", "Import events"),
+    Method("event", "delete", "Delete events"),
+    Method("file", "export", "Export a file"),
+    Method("file", "import", "Import a file"),
+    Method("file", "delete", "Delete a file"),
+    Method("fileRepository", "createFolder", "Create a folder in the file repository"),
+    Method("fileRepository", "list", "List a folder of the file repository"),
+    Method("fileRepository", "export", "Export a file from the file repository"),
+    Method("fileRepository", "import", "Import a file into the file repository"),
+    Method("fileRepository", "delete", "Delete a file from the file repository"),
+    Method("pdf", "export", "Export a PDF of instruments"),
+    Method("formEventMapping", "import", "Import instrument-event mappings"),
+    Method("log", "export", "Export logging"),
+    Method("metadata", "import", "Import metadata"),
+    Method("project", "import", "Create a project"),
+    Method("project_settings", "import", "Import project information"),
+    Method("project_xml", "export", "Export project XML"),
+    Method("record", "import", "Import records"),
+    Method("record", "delete", "Delete records"),
+    Method("record", "rename", "Rename a record"),
+    Method("record", "randomize", "Randomize a record"),
+    Method("repeatingFormsEvents", "import", "Import repeating instruments and events"),
+    Method("report", "export", "Export reports"),
+    Method("surveyLink", "export", "Export a survey link"),
+    Method("surveyQueueLink", "export", "Export a survey queue link"),
+    Method("surveyReturnCode", "export", "Export a survey return code"),
+    Method("surveyAccessCode", "export", "Export a survey access code"),
+    Method("participantList", "export", "Export a survey participant list"),
+    Method("user", "import", "Import users"),
+    Method("user", "delete", "Delete users"),
+    Method("userRole", "import", "Import user roles"),
+    Method("userRole", "delete", "Delete user roles"),
+    Method("userRoleMapping", "import", "Import user-role assignments"),
+    Method("externalModule", "export", "Call an external module"),
+)
+METHODS_BY_NAME = {(method.content, method.action): method for method in METHODS}
+CONTENTS = frozenset(method.content for method in METHODS)

@@ -1,0 +1,151 @@
+"""From request parameters to a reply: who asks, for what, in which format."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from redcap_dagster.emulator.answers import (
+    CONTENT_TYPES,
+    Answer,
+    Text,
+    body_chunks,
+    error_body,
+)
+from redcap_dagster.emulator.contents.call import Call, Method
+from redcap_dagster.emulator.contents.methods import CONTENTS, METHODS_BY_NAME
+from redcap_dagster.emulator.errors import RequestRefusedError
+from redcap_dagster.emulator.parameters import Parameters
+from redcap_dagster.emulator.state.store import Store
+
+NOT_IMPLEMENTED = RequestRefusedError("The requested method is not implemented.", status=501)
+_FORMATS = frozenset({"csv", "json", "xml"})
+_DELIMITERS = {"tab": "\t", "\t": "\t", ",": ",", ";": ";", "|": "|", "^": "^"}
+
+
+class CountedRows:
+    """Hands rows on and counts them."""
+
+    def __init__(self, rows: Iterable[Sequence[Any]] = ()) -> None:
+        self._rows = rows
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Sequence[Any]]:
+        """Yield the rows as they are."""
+        for row in self._rows:
+            self.count += 1
+            yield row
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A reply ready to be sent.
+
+    Attributes:
+        status: HTTP status.
+        content_type: Value of the header.
+        chunks: The body in pieces; they are made while they are sent.
+        columns: Number of columns of a list, else 0.
+        rows: Counts the rows of a list while the body is made.
+    """
+
+    status: int
+    content_type: str
+    chunks: Iterator[bytes]
+    columns: int = 0
+    rows: CountedRows = field(default_factory=CountedRows)
+
+
+class Dispatcher:
+    """Answers requests from one state.
+
+    Args:
+        store: The state.
+        redcap_version: What `content=version` answers.
+        super_token: A token that may ask for the version, or None.
+    """
+
+    def __init__(self, store: Store, redcap_version: str, super_token: str | None) -> None:
+        self._store = store
+        self._redcap_version = redcap_version
+        self._super_token = super_token
+
+    def reply(self, parameters: Parameters) -> Reply:
+        """Answer one POST; what REDCap would refuse becomes its error body."""
+        try:
+            return self._answered(parameters)
+        except RequestRefusedError as refused:
+            return refusal(refused, parameters)
+
+    def _answered(self, parameters: Parameters) -> Reply:
+        content = parameters.text("content")
+        if not content:
+            raise NOT_IMPLEMENTED
+        if content == "version" and self._is_super(parameters):
+            return _reply(Text(self._redcap_version), "xml", ",")
+        user = self._store.user_of(parameters.text("token").strip())
+        if user is None:
+            raise RequestRefusedError("You do not have permissions to use the API", status=403)
+        method = _method(content, parameters)
+        body_format = _body_format(parameters)
+        delimiter = _delimiter(parameters)
+        if method.answer is None:
+            raise RequestRefusedError(
+                f"The REDCap emulator does not support content={content} with "
+                f"action={method.action} yet."
+            )
+        call = Call(
+            store=self._store,
+            user=user,
+            design=self._store.design(user.project_id),
+            parameters=parameters,
+            body_format=body_format,
+            redcap_version=self._redcap_version,
+        )
+        return _reply(method.answer(call), body_format, delimiter)
+
+    def _is_super(self, parameters: Parameters) -> bool:
+        return self._super_token is not None and parameters.text("token") == self._super_token
+
+
+def refusal(refused: RequestRefusedError, parameters: Parameters) -> Reply:
+    """Return a refusal in the format that `returnFormat`, or else `format`, asks for."""
+    asked = (parameters.word("returnFormat"), parameters.word("format"))
+    return_format = next((name for name in asked if name in _FORMATS), "xml")
+    body = error_body(refused.message, return_format).encode()
+    return Reply(refused.status, CONTENT_TYPES[return_format], iter((body,)))
+
+
+def _method(content: str, parameters: Parameters) -> Method:
+    if content not in CONTENTS:
+        raise RequestRefusedError('The value of the parameter "content" is not valid')
+    action = parameters.text("action") or ("import" if "data" in parameters else "export")
+    method = METHODS_BY_NAME.get((content, action))
+    if method is None:
+        raise RequestRefusedError('The value of the parameter "action" is not valid')
+    return method
+
+
+def _body_format(parameters: Parameters) -> str:
+    body_format = parameters.word("format", "xml")
+    if body_format == "odm":
+        raise RequestRefusedError("The REDCap emulator does not support format=odm yet.")
+    if body_format not in _FORMATS:
+        raise RequestRefusedError('The value of the parameter "format" is not valid')
+    return body_format
+
+
+def _delimiter(parameters: Parameters) -> str:
+    # Not `word`: a tab is a character that trimming would take away.
+    asked = parameters.text("csvDelimiter", ",")
+    if asked.lower() not in _DELIMITERS:
+        raise RequestRefusedError('The value of the parameter "csvDelimiter" is not valid')
+    return _DELIMITERS[asked.lower()]
+
+
+def _reply(answer: Answer, body_format: str, delimiter: str) -> Reply:
+    content_type = CONTENT_TYPES[body_format]
+    if isinstance(answer, Text):
+        return Reply(200, content_type, body_chunks(answer, body_format))
+    rows = CountedRows(answer.rows)
+    chunks = body_chunks(replace(answer, rows=rows), body_format, delimiter)
+    return Reply(200, content_type, chunks, len(answer.columns), rows)

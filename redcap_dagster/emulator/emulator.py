@@ -1,0 +1,224 @@
+"""A REDCap on loopback, as a context manager."""
+
+import socket
+import tempfile
+import threading
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+
+import uvicorn
+
+from redcap_dagster.emulator.asked import AskedRequest
+from redcap_dagster.emulator.dispatch import Dispatcher
+from redcap_dagster.emulator.errors import EmulatorError
+from redcap_dagster.emulator.odm.source import XmlSource
+from redcap_dagster.emulator.server import API_PATH, build_app
+from redcap_dagster.emulator.state.load import ProjectOptions, add_user, load_project
+from redcap_dagster.emulator.state.store import Store
+
+DEFAULT_REDCAP_VERSION = "16.1.4"
+_BACKLOG = 2048
+_SHUTDOWN_SECONDS = 5
+
+
+class RedcapEmulator:
+    """Serves REDCap projects from their XML files, on an address of its own.
+
+    It is no place for real data: everyone who can reach the address and knows a token reads all.
+
+    Examples:
+        with RedcapEmulator() as redcap:
+            token = redcap.add_project("study.xml")
+            client = RedcapClient(redcap.url, token)
+
+    Args:
+        state: File that keeps projects, tokens and data; None keeps them until the end only.
+        host: Address to listen on; loopback unless there is a reason.
+        port: Port to listen on; 0 takes a free one.
+        super_token: A super token that may ask for the version, or None.
+        redcap_version: What the server says it is.
+
+    Attributes:
+        requests: What was asked so far, in the order the answers were finished.
+    """
+
+    def __init__(
+        self,
+        state: str | PathLike[str] | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        super_token: str | None = None,
+        redcap_version: str = DEFAULT_REDCAP_VERSION,
+    ) -> None:
+        self.requests: list[AskedRequest] = []
+        self._state = state
+        self._host = host
+        self._wanted_port = port
+        self._super_token = super_token
+        self._redcap_version = redcap_version
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._store: Store | None = None
+        self._server: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+        self._port = 0
+
+    @property
+    def url(self) -> str:
+        """Address of the API, with the final slash that REDCap clients need."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._port}{API_PATH}"
+
+    def __enter__(self) -> "RedcapEmulator":
+        """Start listening; requests are answered from here on."""
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop listening."""
+        self.stop()
+
+    def start(self) -> None:
+        """Start listening.
+
+        Raises:
+            EmulatorError: The port is in use, or the state file cannot be used.
+        """
+        self._store = Store(self._state_path())
+        listener = self._listen()
+        dispatcher = Dispatcher(self._store, self._redcap_version, self._super_token)
+        config = uvicorn.Config(
+            build_app(dispatcher, self.requests.append),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [listener]}, name="redcap-emulator"
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop listening and forget a state that was not asked to be kept."""
+        if self._server is not None and self._thread is not None:
+            self._server.should_exit = True
+            self._thread.join()
+            self._server = self._thread = None
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    def add_project(
+        self,
+        xml: XmlSource,
+        *,
+        records: XmlSource | None = None,
+        token: str | None = None,
+        username: str = "api_user",
+        data_access_group: str | None = None,
+        title: str | None = None,
+        creation_time: str | None = None,
+        project_id: int | None = None,
+    ) -> str:
+        """Load a project.
+
+        Args:
+            xml: The project XML: a path, or the XML itself as text or bytes.
+            records: A second XML that holds only records of the same project.
+            token: The API token, 32 hexadecimal digits; random when None.
+            username: Name of the user the token belongs to. The user has every right.
+            data_access_group: Group the user sits in; such a user sees only its records.
+            title: Title instead of the one in the file.
+            creation_time: `YYYY-MM-DD HH:MM:SS` instead of the time the file was written.
+            project_id: Number of the project; the next free one when None.
+
+        Returns:
+            The API token.
+
+        Raises:
+            ProjectFileError: A file cannot be loaded; nothing of it is kept.
+            EmulatorError: The token, number or group cannot be given.
+        """
+        options = ProjectOptions(
+            token=token,
+            username=username,
+            data_access_group=data_access_group,
+            title=title,
+            creation_time=creation_time,
+            project_id=project_id,
+        )
+        return load_project(self.store, xml, records, options).token
+
+    def add_user(
+        self,
+        project_token: str,
+        username: str,
+        *,
+        token: str | None = None,
+        data_access_group: str | None = None,
+    ) -> str:
+        """Give a project one more user and return the user's API token.
+
+        Args:
+            project_token: Token of any user of the project.
+            username: Name of the new user.
+            token: The new token, 32 hexadecimal digits; random when None.
+            data_access_group: Group the new user sits in, or None.
+
+        Raises:
+            EmulatorError: The project, token, name or group cannot be used.
+        """
+        user = self.store.user_of(project_token)
+        if user is None:
+            raise EmulatorError("No project has this token.")
+        with self.store.writing() as connection:
+            return add_user(
+                connection,
+                user.project_id,
+                self.store.design(user.project_id),
+                username=username,
+                token=token,
+                data_access_group=data_access_group,
+            ).token
+
+    @property
+    def store(self) -> Store:
+        """The state while the emulator runs.
+
+        Raises:
+            EmulatorError: It does not run.
+        """
+        if self._store is None:
+            raise EmulatorError("The emulator is not running: use it in a `with` statement.")
+        return self._store
+
+    def _state_path(self) -> Path:
+        if self._state is not None:
+            return Path(self._state)
+        self._folder = tempfile.TemporaryDirectory(prefix="redcap-emulator-")
+        return Path(self._folder.name) / "state.sqlite"
+
+    def _listen(self) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((self._host, self._wanted_port))
+        except OSError as error:
+            listener.close()
+            raise EmulatorError(
+                f"Cannot listen on {self._host} port {self._wanted_port}: {error.strerror}."
+            ) from error
+        # Connections queue from here on, so nobody needs to wait for the thread.
+        listener.listen(_BACKLOG)
+        self._port = int(listener.getsockname()[1])
+        return listener

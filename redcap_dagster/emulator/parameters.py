@@ -1,0 +1,49 @@
+"""Request parameters as PHP would see them: texts, flags and arrays."""
+
+import re
+from collections.abc import Iterable
+
+_INDEXED = re.compile(r"(?P<name>[^\[]+)\[(?P<index>[^\]]*)\]")
+
+
+class Parameters:
+    """The form fields of one request. Names are case-sensitive, as REDCap's are."""
+
+    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
+        self._texts: dict[str, str] = {}
+        self._arrays: dict[str, dict[str, str]] = {}
+        for name, value in pairs:
+            indexed = _INDEXED.fullmatch(name)
+            if indexed is None:
+                self._texts[name] = value
+            else:
+                array = self._arrays.setdefault(indexed["name"], {})
+                array[indexed["index"] or str(len(array))] = value
+
+    def __repr__(self) -> str:
+        """Names only: values can hold a token or data."""
+        return f"Parameters({sorted({*self._texts, *self._arrays})})"
+
+    def text(self, name: str, default: str = "") -> str:
+        """Return a parameter as it was sent, or `default` when it is absent or blank."""
+        return self._texts.get(name, "") or default
+
+    def word(self, name: str, default: str = "") -> str:
+        """Return a parameter that names one of a few options, in lower case and trimmed."""
+        return self.text(name).strip().lower() or default
+
+    def flag(self, name: str) -> bool:
+        """Return whether a parameter is `true` or `1`, in any case."""
+        return self.word(name) in {"true", "1"}
+
+    def names(self, name: str) -> tuple[str, ...]:
+        """Return an array, sent as `x[0]`, `x[]` or one comma-separated text; blanks left out."""
+        if name in self._arrays:
+            parts: Iterable[str] = self._arrays[name].values()
+        else:
+            parts = self._texts.get(name, "").split(",")
+        return tuple(part.strip() for part in parts if part.strip())
+
+    def __contains__(self, name: str) -> bool:
+        """Whether the parameter was sent with a value."""
+        return bool(self._texts.get(name)) or name in self._arrays

@@ -1,0 +1,1 @@
+"""Record export: what is asked, which columns and rows that gives, and what stands in the cells."""

@@ -1,0 +1,76 @@
+"""Reads stored rows in REDCap's order: record by record, base rows before repeating rows."""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from typing import NamedTuple
+
+from redcap_dagster.emulator.design import Design
+from redcap_dagster.emulator.records.request import RecordRequest
+
+
+class StoredRow(NamedTuple):
+    """One stored row; base rows have instrument "" and instance 0."""
+
+    record_id: str
+    group: str
+    event: str
+    instrument: str
+    instance: int
+    cells: Mapping[str, str]
+
+
+def iter_stored(
+    connection: sqlite3.Connection, project_id: int, design: Design, request: RecordRequest
+) -> Iterator[list[StoredRow]]:
+    """Yield the rows of one record after another, for the records and events asked for."""
+    conditions = ["record.project_id = :project_id"]
+    values: dict[str, str | int] = {"project_id": project_id}
+    if request.records is not None:
+        conditions.append("record.record_id IN (SELECT value FROM json_each(:records))")
+        values["records"] = json.dumps(request.records)
+    if request.group:
+        conditions.append("record.data_access_group = :group")
+        values["group"] = request.group
+    if request.changed_from:
+        conditions.append("record.changed_at >= :changed_from")
+        values["changed_from"] = request.changed_from
+    if request.changed_to:
+        conditions.append("record.changed_at <= :changed_to")
+        values["changed_to"] = request.changed_to
+    # The conditions are the fixed texts above; what was asked travels in `values`.
+    found = connection.execute(
+        "SELECT record.record_id, record.data_access_group, row.event, row.instrument,"  # noqa: S608
+        " row.instance, row.cells"
+        " FROM record JOIN row USING (project_id, record_id)"
+        f" WHERE {' AND '.join(conditions)}"
+        " ORDER BY record.sort_key, record.record_id",
+        values,
+    )
+    for _, rows in groupby(found, key=lambda row: str(row[0])):
+        kept = [
+            StoredRow(*row[:5], json.loads(row[5]))
+            for row in rows
+            if request.events is None or row[2] in request.events
+        ]
+        yield sorted(kept, key=lambda row: _position(design, row))
+
+
+def _position(design: Design, row: StoredRow) -> tuple[bool, int, int, int]:
+    return (
+        row.instance > 0,
+        design.event_order[row.event],
+        design.form_order.get(row.instrument, -1),
+        row.instance,
+    )
+
+
+def applying_forms(design: Design, row: StoredRow) -> frozenset[str]:
+    """Return the instruments that have values on a row; the columns of all others are blank."""
+    if row.instrument:
+        return frozenset({row.instrument})
+    designated = design.forms_of_event(row.event)
+    if row.instance:
+        return frozenset(designated)
+    return frozenset(form for form in designated if not design.repeats_as_form(row.event, form))

@@ -1,0 +1,109 @@
+"""The HTTP side: one path, POST only, bodies streamed as they are made."""
+
+from collections.abc import Callable, Iterator
+from itertools import chain
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from redcap_dagster.emulator.dispatch import NOT_IMPLEMENTED, Dispatcher, Reply, refusal
+from redcap_dagster.emulator.errors import RequestRefusedError
+from redcap_dagster.emulator.parameters import Parameters
+from redcap_dagster.emulator.asked import AskedRequest
+
+API_PATH = "/api/"
+_MAX_PARAMETERS = 1_000_000
+_MAX_PARAMETER_BYTES = 1 << 28
+_NOT_FOUND = (
+    '<!DOCTYPE HTML PUBLIC "-//IETF//DTD HTML 2.0//EN">\n<html><head>\n'
+    "<title>404 Not Found</title>\n</head><body>\n<h1>Not Found</h1>\n"
+    "<p>The requested URL was not found on this server.</p>\n</body></html>\n"
+)
+
+
+def build_app(dispatcher: Dispatcher, note: Callable[[AskedRequest], None]) -> Starlette:
+    """Build the web application.
+
+    Args:
+        dispatcher: What answers.
+        note: Called once for each request when its body was made.
+    """
+
+    async def api(request: Request) -> Response:
+        if request.method != "POST":
+            return _whole(refusal(NOT_IMPLEMENTED, Parameters(())))
+        try:
+            parameters = await _parameters(request)
+        except HTTPException as error:
+            malformed = RequestRefusedError(f"The request cannot be read: {error.detail}")
+            return _whole(refusal(malformed, Parameters(())))
+        return await run_in_threadpool(_respond, dispatcher, note, parameters)
+
+    return Starlette(
+        routes=[
+            Route(API_PATH, api, methods=["GET", "POST", "PUT", "DELETE"]),
+            Route(API_PATH.rstrip("/"), _redirect, methods=["GET", "POST"]),
+        ],
+        exception_handlers={404: _not_found},
+    )
+
+
+async def _parameters(request: Request) -> Parameters:
+    form = await request.form(
+        max_files=1, max_fields=_MAX_PARAMETERS, max_part_size=_MAX_PARAMETER_BYTES
+    )
+    pairs = [
+        (name, value) for name, value in form.multi_items() if not isinstance(value, UploadFile)
+    ]
+    return Parameters(pairs)
+
+
+def _respond(
+    dispatcher: Dispatcher, note: Callable[[AskedRequest], None], parameters: Parameters
+) -> Response:
+    reply = dispatcher.reply(parameters)
+    first = next(reply.chunks)
+    rest = _noted(reply, first, parameters, note)
+    second = next(rest, None)
+    headers = {"content-type": reply.content_type}
+    if second is None:
+        return Response(first, reply.status, headers=headers)
+    return StreamingResponse(chain((first, second), rest), reply.status, headers=headers)
+
+
+def _noted(
+    reply: Reply, first: bytes, parameters: Parameters, note: Callable[[AskedRequest], None]
+) -> Iterator[bytes]:
+    size = len(first)
+    for chunk in reply.chunks:
+        size += len(chunk)
+        yield chunk
+    note(
+        AskedRequest(
+            content=parameters.text("content"),
+            action=parameters.text("action"),
+            status=reply.status,
+            columns=reply.columns,
+            rows=reply.rows.count,
+            records=len(parameters.names("records")) or None,
+            body_bytes=size,
+        )
+    )
+
+
+def _whole(reply: Reply) -> Response:
+    body = b"".join(reply.chunks)
+    return Response(body, reply.status, headers={"content-type": reply.content_type})
+
+
+async def _redirect(request: Request) -> Response:
+    return RedirectResponse(request.url.replace(path=API_PATH), status_code=301)
+
+
+async def _not_found(_: Request, __: Exception) -> Response:
+    return HTMLResponse(_NOT_FOUND, status_code=404)

@@ -1,0 +1,1 @@
+"""What the emulator remembers: projects, users, records and files, in one SQLite file."""

@@ -1,0 +1,232 @@
+"""Loads a project XML into the state file, whole or not at all."""
+
+import json
+import secrets
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from hashlib import sha256
+
+from redcap_dagster.emulator.design import Design, design_to_json
+from redcap_dagster.emulator.errors import EmulatorError, ProjectFileError
+from redcap_dagster.emulator.names import natural_key
+from redcap_dagster.emulator.odm.definition import read_root, read_study
+from redcap_dagster.emulator.odm.design import build_design
+from redcap_dagster.emulator.odm.events import End, Start, iter_xml
+from redcap_dagster.emulator.odm.rows import LoadedRecord, iter_records
+from redcap_dagster.emulator.odm.source import XmlSource, open_source
+from redcap_dagster.emulator.state.store import Store, User
+
+TOKEN_LENGTH = 32
+_EVENTS_OF_A_PROJECT = 1000
+_GROUPS_OF_A_PROJECT = 100
+_HEXADECIMAL = frozenset("0123456789ABCDEF")
+
+
+@dataclass(frozen=True)
+class ProjectOptions:
+    """What a project XML cannot hold, and what its loader may wish to say about it.
+
+    Attributes:
+        token: API token of the first user, 32 hexadecimal digits; random when None.
+        username: Name of the first user, who has every right.
+        data_access_group: Name or unique name of the group the first user sits in, or None.
+        title: Title instead of the one in the file.
+        creation_time: `YYYY-MM-DD HH:MM:SS` instead of the time the file was written.
+        project_id: Number of the project; the next free one when None.
+    """
+
+    token: str | None = None
+    username: str = "api_user"
+    data_access_group: str | None = None
+    title: str | None = None
+    creation_time: str | None = None
+    project_id: int | None = None
+
+
+def load_project(
+    store: Store, source: XmlSource, records: XmlSource | None, options: ProjectOptions
+) -> User:
+    """Load one project and its first user.
+
+    Args:
+        store: The state to load into.
+        source: The project XML.
+        records: A second XML that holds only records of the same project, or None.
+        options: What the file does not say.
+
+    Returns:
+        The project's first user, whose token is what a client needs.
+
+    Raises:
+        ProjectFileError: A file cannot be loaded; nothing of it is kept.
+        EmulatorError: The token, number or group asked for cannot be given.
+    """
+    with ExitStack() as stack:
+        file, name = open_source(source)
+        stack.enter_context(file)
+        digest = source_digest(source)
+        connection = stack.enter_context(store.writing())
+        project_id = _free_project_id(connection, options.project_id)
+        walk = iter_xml(file, name)
+        with _reading(name):
+            root = read_root(walk, name)
+            design = build_design(
+                read_study(walk, root, name),
+                name,
+                first_event_id=project_id * _EVENTS_OF_A_PROJECT + 1,
+                first_group_id=project_id * _GROUPS_OF_A_PROJECT + 1,
+            )
+        design = _with_options(design, options)
+        connection.execute(
+            "INSERT INTO project (project_id, design, source_digest) VALUES (?, ?, ?)",
+            (project_id, json.dumps(design_to_json(design)), digest),
+        )
+        with _reading(name):
+            _insert_records(connection, project_id, iter_records(walk, design, name))
+        if records is not None:
+            _load_records(connection, project_id, design, records)
+        return add_user(
+            connection,
+            project_id,
+            design,
+            username=options.username,
+            token=options.token,
+            data_access_group=options.data_access_group,
+        )
+
+
+def source_digest(source: XmlSource) -> str:
+    """Return what tells one project file from another."""
+    file, _ = open_source(source)
+    digest = sha256()
+    with file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def add_user(
+    connection: sqlite3.Connection,
+    project_id: int,
+    design: Design,
+    *,
+    username: str,
+    token: str | None,
+    data_access_group: str | None,
+) -> User:
+    """Give a project one more user, who has every right inside its data access group.
+
+    Raises:
+        EmulatorError: The token is taken or malformed, or the name or group cannot be used.
+    """
+    group = "" if data_access_group is None else _unique_group(design, data_access_group)
+    user = User(project_id, username, _checked_token(token), group, "")
+    try:
+        connection.execute(
+            "INSERT INTO user (project_id, username, token, data_access_group, role)"
+            " VALUES (?, ?, ?, ?, '')",
+            (project_id, username, user.token, group),
+        )
+    except sqlite3.IntegrityError as error:
+        raise EmulatorError(
+            f"The user name {username} or the token is taken already: give another one."
+        ) from error
+    return user
+
+
+@contextmanager
+def _reading(name: str) -> Iterator[None]:
+    """Turn what a malformed file does to its reader into one sentence."""
+    try:
+        yield
+    except ProjectFileError:
+        raise
+    except sqlite3.IntegrityError as error:
+        raise ProjectFileError(f"{name} holds one record twice.") from error
+    except (KeyError, IndexError, ValueError) as error:
+        raise ProjectFileError(
+            f"{name} is not a whole REDCap project XML: something that belongs there is missing "
+            f"or no number ({type(error).__name__} {error})."
+        ) from error
+
+
+def _free_project_id(connection: sqlite3.Connection, wanted: int | None) -> int:
+    if wanted is None:
+        found = connection.execute("SELECT coalesce(max(project_id), 0) + 1 FROM project")
+        return int(found.fetchone()[0])
+    if connection.execute("SELECT 1 FROM project WHERE project_id = ?", (wanted,)).fetchone():
+        raise EmulatorError(f"There is a project {wanted} already: give another number.")
+    return wanted
+
+
+def _with_options(design: Design, options: ProjectOptions) -> Design:
+    settings = design.settings
+    if options.title is not None:
+        settings = replace(settings, title=options.title)
+    if options.creation_time is not None:
+        settings = replace(settings, creation_time=options.creation_time)
+    return replace(design, settings=settings)
+
+
+def _load_records(
+    connection: sqlite3.Connection, project_id: int, design: Design, source: XmlSource
+) -> None:
+    file, name = open_source(source)
+    with file, _reading(name):
+        walk: Iterator[Start | End] = iter_xml(file, name)
+        read_root(walk, name)
+        _insert_records(connection, project_id, iter_records(walk, design, name))
+
+
+def _insert_records(
+    connection: sqlite3.Connection, project_id: int, records: Iterator[LoadedRecord]
+) -> None:
+    # Only server time goes into exports, and REDCap's has no time zone.
+    changed_at = time.strftime("%Y-%m-%d %H:%M:%S")
+    for record in records:
+        connection.execute(
+            "INSERT INTO record (project_id, record_id, sort_key, data_access_group, changed_at)"
+            " VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (
+                project_id,
+                record.record_id,
+                natural_key(record.record_id),
+                record.group,
+                changed_at,
+            ),
+        )
+        for (key, field_name), document in record.documents.items():
+            cursor = connection.execute(
+                "INSERT INTO document (project_id, name, mime_type, content) VALUES (?, ?, ?, ?)",
+                (project_id, document.name, document.mime_type, document.content),
+            )
+            record.rows[key][field_name] = str(cursor.lastrowid)
+        connection.executemany(
+            "INSERT INTO row (project_id, record_id, event, instrument, instance, cells)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (project_id, record.record_id, *key, json.dumps(cells, ensure_ascii=False))
+                for key, cells in record.rows.items()
+            ],
+        )
+
+
+def _checked_token(token: str | None) -> str:
+    if token is None:
+        return secrets.token_hex(TOKEN_LENGTH // 2).upper()
+    if len(token) != TOKEN_LENGTH or not _HEXADECIMAL.issuperset(token.upper()):
+        raise EmulatorError("An API token is 32 hexadecimal digits.")
+    return token.upper()
+
+
+def _unique_group(design: Design, wanted: str) -> str:
+    for group in design.groups:
+        if wanted in {group.unique_name, group.name}:
+            return group.unique_name
+    raise EmulatorError(
+        f"The project has no data access group {wanted!r}; it has "
+        f"{', '.join(group.unique_name for group in design.groups) or 'none'}."
+    )

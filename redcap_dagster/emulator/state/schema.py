@@ -1,0 +1,58 @@
+"""The tables of the state file."""
+
+SCHEMA_VERSION = 1
+
+SCHEMA = (
+    """
+    CREATE TABLE project (
+        project_id INTEGER PRIMARY KEY,
+        design TEXT NOT NULL,
+        design_version INTEGER NOT NULL DEFAULT 1,
+        source_digest TEXT NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE user (
+        project_id INTEGER NOT NULL REFERENCES project ON DELETE CASCADE,
+        username TEXT NOT NULL,
+        token TEXT NOT NULL UNIQUE,
+        data_access_group TEXT NOT NULL DEFAULT '',
+        role TEXT NOT NULL DEFAULT '',
+        PRIMARY KEY (project_id, username)
+    )
+    """,
+    """
+    CREATE TABLE record (
+        project_id INTEGER NOT NULL REFERENCES project ON DELETE CASCADE,
+        record_id TEXT NOT NULL,
+        sort_key TEXT NOT NULL,
+        data_access_group TEXT NOT NULL DEFAULT '',
+        changed_at TEXT NOT NULL,
+        PRIMARY KEY (project_id, record_id)
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE INDEX record_order ON record (project_id, sort_key, record_id)
+    """,
+    """
+    CREATE TABLE row (
+        project_id INTEGER NOT NULL,
+        record_id TEXT NOT NULL,
+        event TEXT NOT NULL,
+        instrument TEXT NOT NULL,
+        instance INTEGER NOT NULL,
+        cells TEXT NOT NULL,
+        PRIMARY KEY (project_id, record_id, event, instrument, instance),
+        FOREIGN KEY (project_id, record_id) REFERENCES record ON DELETE CASCADE
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE document (
+        document_id INTEGER PRIMARY KEY AUTOINCREMENT,
+        project_id INTEGER NOT NULL REFERENCES project ON DELETE CASCADE,
+        name TEXT NOT NULL,
+        mime_type TEXT NOT NULL,
+        content BLOB
+    )
+    """,
+)
