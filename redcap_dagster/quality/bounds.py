@@ -1,0 +1,71 @@
+"""Bounds of a field as the data dictionary writes them, read as values of the typed column."""
+
+import re
+from datetime import datetime, timedelta
+
+import pandas as pd
+
+from redcap_dagster.project import DictionaryField, ValueKind
+
+Bound = int | float | pd.Timestamp | pd.Timedelta
+
+_DYNAMIC = re.compile(r"today|now|.*\[.*", re.IGNORECASE | re.DOTALL)
+_TIME_FORMATS = {"date": "", "datetime": " %H:%M", "datetime_seconds": " %H:%M:%S"}
+_DATE_ORDERS = {"dmy": "%d-%m-%Y", "mdy": "%m-%d-%Y"}
+_DURATION_UNITS = {
+    "time": ("hours", "minutes"),
+    "time_seconds": ("hours", "minutes", "seconds"),
+    "minutes_seconds": ("minutes", "seconds"),
+}
+_SLIDER_DEFAULTS = ("0", "100")
+
+
+def written_bounds(field: DictionaryField) -> tuple[str, str]:
+    """Lower and upper bound as written, "" for none. A slider goes from 0 to 100 by default."""
+    if field.field_type == "slider":
+        return field.minimum or _SLIDER_DEFAULTS[0], field.maximum or _SLIDER_DEFAULTS[1]
+    return field.minimum, field.maximum
+
+
+def is_dynamic(text: str) -> bool:
+    """Whether a bound depends on the day or on other fields: `today`, `now`, `[field]`."""
+    return _DYNAMIC.fullmatch(text) is not None
+
+
+def parse_bound(text: str, kind: ValueKind, validation: str) -> Bound:
+    """Read a constant bound.
+
+    Dates are year first, as REDCap stores them; a date that is not is read in the order of its
+    validation type (`date_dmy`). Hours may have one digit.
+
+    Args:
+        text: The bound as written, not "".
+        kind: Kind of the field's values.
+        validation: Text validation type of the field, for the order of dates.
+
+    Raises:
+        ValueError: The text is no value of this kind, or the kind has no order.
+    """
+    if kind in _TIME_FORMATS:
+        return pd.Timestamp(_parse_date(text, _TIME_FORMATS[kind], validation))
+    if kind in _DURATION_UNITS:
+        units = _DURATION_UNITS[kind]
+        parts = [int(part) for part in text.split(":")]
+        return pd.Timedelta(timedelta(**dict(zip(units, parts, strict=True))))
+    if kind == "integer":
+        number = float(text)
+        return int(number) if number.is_integer() else number
+    if kind == "decimal":
+        return float(text)
+    if kind == "decimal_comma":
+        return float(text.replace(",", "."))
+    raise ValueError(f"values of kind {kind} have no order")
+
+
+def _parse_date(text: str, time_format: str, validation: str) -> datetime:
+    year_first = re.match(r"\d{4}-", text) is not None
+    order = (
+        "%Y-%m-%d" if year_first else _DATE_ORDERS.get(validation.rpartition("_")[2], "%Y-%m-%d")
+    )
+    # REDCap knows no time zones: a bound is compared with values as they were written.
+    return datetime.strptime(text, order + time_format)  # noqa: DTZ007

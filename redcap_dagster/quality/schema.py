@@ -1,0 +1,71 @@
+"""From a study's design to a pandera schema of each instrument table."""
+
+import pandera.pandas as pa
+
+from redcap_dagster.project import RedcapProject
+from redcap_dagster.quality.rules import UncompiledRule, compile_rules
+from redcap_dagster.tables import TableSpec, plan_tables
+from redcap_dagster.tables.frames import to_pandas
+
+
+def build_schema(project: RedcapProject, instrument: str) -> pa.DataFrameSchema:
+    """Build the schema of one instrument's typed table, as the frame `to_pandas` makes of it.
+
+    The schema holds dtypes, key columns without nulls, the unique key, and one check per rule of
+    the data dictionary, named for the rule:
+
+    - `choices`: a code of the field's choices; a form status of 0, 1 or 2
+    - `format:<validation>`: what the text validation type asks for (`format:email`)
+    - `range`: the field's minimum and maximum, inclusive, where they are constants
+    - `events`: an event that uses the instrument
+
+    Every value may be null: REDCap lets a user leave a required field blank, and missing data
+    codes became null with the code beside it. Columns beside these are allowed, so that a table
+    to which a user added some still fits. `list_uncompiled_rules` names what the schema leaves out.
+
+    Args:
+        project: The study's design.
+        instrument: Unique name of the instrument.
+
+    Returns:
+        An ordinary pandera schema: print it, extend it, validate with it. Its own error messages
+        show values of the data; `validate_table` does not.
+
+    Raises:
+        DesignError: The project has no such instrument.
+    """
+    spec = _plan_table(project, instrument)
+    dtypes = to_pandas(spec.arrow_schema.empty_table()).dtypes
+    events = project.events_of(instrument)
+    columns = {
+        column.name: pa.Column(
+            dtypes[column.name],
+            checks=[rule for rule in compile_rules(column, events) if isinstance(rule, pa.Check)],
+            nullable=column.nullable,
+            description=column.description or None,
+        )
+        for column in spec.columns
+    }
+    return pa.DataFrameSchema(
+        columns, unique=list(spec.key_columns), name=spec.name, title=spec.label or None
+    )
+
+
+def list_uncompiled_rules(project: RedcapProject, instrument: str) -> tuple[UncompiledRule, ...]:
+    """List the rules of the data dictionary that `build_schema` makes no check of.
+
+    Raises:
+        DesignError: The project has no such instrument.
+    """
+    events = project.events_of(instrument)
+    return tuple(
+        rule
+        for column in _plan_table(project, instrument).columns
+        for rule in compile_rules(column, events)
+        if isinstance(rule, UncompiledRule)
+    )
+
+
+def _plan_table(project: RedcapProject, instrument: str) -> TableSpec:
+    (spec,) = plan_tables(project, [instrument])
+    return spec

@@ -1,0 +1,95 @@
+"""A project with a field of each kind that a rule is made of, and valid tables of it."""
+
+import datetime as dt
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from redcap_dagster.project import ProjectAnswers, RedcapProject, parse_project
+from redcap_dagster.tables import plan_tables
+from redcap_dagster.tables.frames import to_pandas
+
+
+def field(
+    name: str, field_type: str = "text", form: str = "visit", **columns: str
+) -> dict[str, Any]:
+    long_names = {
+        "choices": "select_choices_or_calculations",
+        "validation": "text_validation_type_or_show_slider_number",
+        "minimum": "text_validation_min",
+        "maximum": "text_validation_max",
+    }
+    row = {"field_name": name, "form_name": form, "field_type": field_type}
+    return row | {long_names.get(key, key): value for key, value in columns.items()}
+
+
+FIELDS = [
+    field("record_id"),
+    field("sex", "radio", choices="1, Female | 2, Male | UNK, Not known"),
+    field("site", "dropdown", choices="A, North | B, South"),
+    field("smoker", "yesno"),
+    field("race", "checkbox", choices="1, One | 2, Two"),
+    field("comment", "notes"),
+    field("email", validation="email"),
+    field("age", validation="integer", minimum="18", maximum="99"),
+    field("weight", validation="number_1dp", minimum="30"),
+    field("height", validation="number_2dp_comma_decimal", minimum="1,2", maximum="2,4"),
+    field("pain", "slider"),
+    field("born", validation="date_dmy", minimum="1900-01-01", maximum="2020-12-31"),
+    field("seen", validation="datetime_ymd", minimum="2024-01-01 08:00"),
+    field("left", validation="datetime_seconds_mdy", maximum="2024-12-31 23:59:59"),
+    field("wake", validation="time", minimum="4:30", maximum="12:00"),
+    field("sleep", validation="time_hh_mm_ss", minimum="18:00:00"),
+    field("breath", validation="time_mm_ss", maximum="02:00"),
+]
+
+VALID: dict[str, list[Any]] = {
+    "record_id": ["1", "2", "3"],
+    "sex": ["1", "UNK", None],
+    "site": ["A", "B", None],
+    "smoker": [True, False, None],
+    "race___1": [True, False, None],
+    "race___2": [False, False, None],
+    "comment": ["free", "NA", None],
+    "email": ["a@test.edu", " b@test.edu ", None],
+    "age": [18, 99, None],
+    "weight": [30.0, 80.5, None],
+    "height": [1.2, 2.4, None],
+    "pain": [0, 100, None],
+    "born": [dt.date(1900, 1, 1), dt.date(2020, 12, 31), None],
+    "seen": [dt.datetime(2024, 1, 1, 8, 0), dt.datetime(2025, 1, 1), None],  # noqa: DTZ001
+    "left": [dt.datetime(2024, 12, 31, 23, 59, 59), None, None],  # noqa: DTZ001
+    "wake": [dt.time(4, 30), dt.time(12), None],
+    "sleep": [dt.time(18), dt.time(23, 59, 59), None],
+    "breath": [dt.time(0, 2), dt.time(0, 0, 1), None],
+    "visit_complete": [0, 2, None],
+}
+
+
+def parse_fields(*fields: dict[str, Any], **answers: Any) -> RedcapProject:
+    forms = dict.fromkeys(row["form_name"] for row in fields)
+    return parse_project(
+        ProjectAnswers(
+            redcap_version="14.7.3",
+            project_info={"project_id": 1, **answers.pop("info", {})},
+            metadata=fields,
+            instruments=[{"instrument_name": form, "instrument_label": form} for form in forms],
+            **answers,
+        )
+    )
+
+
+@pytest.fixture(scope="session")
+def project() -> RedcapProject:
+    return parse_fields(*FIELDS)
+
+
+@pytest.fixture
+def frame(project: RedcapProject) -> pd.DataFrame:
+    """Three valid rows, the last of them blank, as the tables room hands them out."""
+    (spec,) = plan_tables(project, ["visit"])
+    blank = [None] * 3
+    columns = {name: VALID.get(name, blank) for name in spec.columns_by_name}
+    return to_pandas(pa.table(columns, schema=spec.arrow_schema))
