@@ -152,7 +152,7 @@ def _receive(response: requests.Response, sink: BinaryIO) -> Answer | Failure:
     if response.status_code == _OK:
         sink.write(rest)
         if _is_cut_short(response):
-            return Failure("cut_short", _SENTENCES["cut_short"], _OK)
+            return Failure("cut_short", _SENTENCES["cut_short"])
     headers = {name.lower(): value for name, value in response.headers.items()}
     headers.setdefault("date", formatdate(usegmt=True))
     return watch.answer(response.status_code, headers)

@@ -1,0 +1,259 @@
+"""What becomes of connections that fail, and what a request carries."""
+
+import errno
+import io
+import logging
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from redcap_dagster.api import RedcapClient, RetryPolicy
+from redcap_dagster.errors import AnswerError, ConfigError, TransportError
+
+TOKEN = "0123456789ABCDEF0123456789ABCDEF"
+ROWS = "record_id,name\n1,Sentinel-Smith\n"
+
+
+def _fails(client: RedcapClient) -> TransportError:
+    file = io.BytesIO()
+    with pytest.raises(TransportError) as caught:
+        client.stream_records_csv(file)
+    assert file.getvalue() == b""
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+    assert TOKEN not in str(caught.value)
+    return caught.value
+
+
+def test_a_port_where_nothing_listens_is_refused_and_retried(make_client: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+    error = _fails(make_client(api_url=f"http://127.0.0.1:{port}/api/"))
+
+    assert (error.reason, error.attempts, error.retryable) == ("connection_refused", 3, True)
+    assert str(error) == (
+        "REDCap record: nothing listens at this host and port. Is the server running, and is the "
+        "API URL right? Sent 3 times."
+    )
+
+
+@pytest.mark.parametrize("partly", [b"", b"HTT"])
+def test_a_connection_dropped_before_an_answer_is_lost_and_retried(
+    partly: bytes, client: RedcapClient, server: Any
+) -> None:
+    server.answers(partly or b"<reset>")
+
+    error = _fails(client)
+
+    assert (error.reason, error.attempts) == ("connection_lost", 3)
+
+
+def test_an_answer_cut_within_its_headers_is_not_taken_for_an_empty_one(
+    client: RedcapClient, server: Any
+) -> None:
+    server.answers(b"HTTP/1.1 200 OK\r\nContent-Le")
+
+    with pytest.raises(AnswerError) as caught:
+        client.export_records_csv()
+
+    assert (caught.value.reason, caught.value.attempts) == ("empty", 3)
+
+
+def test_a_chunked_body_that_stops_is_not_taken_for_whole(
+    client: RedcapClient, server: Any
+) -> None:
+    head = server.http(b"", length=None, Transfer_Encoding="chunked")
+    server.answers(head + b"1f\r\nrecord_id,name\n1,Sentinel-Smith\r\n")
+
+    error = _fails(client)
+
+    assert (error.reason, error.attempts) == ("connection_lost", 3)
+
+
+@pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nrecord_id"])
+def test_silence_before_or_within_the_body_is_a_read_timeout(
+    sent: bytes, make_client: Any, server: Any
+) -> None:
+    server.answers(sent + b"<stall>")
+
+    error = _fails(make_client(read_timeout_s=0.05))
+
+    assert (error.reason, error.attempts) == ("read_timeout", 3)
+
+
+def test_a_name_that_does_not_resolve_says_so(
+    make_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    monkeypatch.setenv("NO_PROXY", "*")
+
+    error = _fails(make_client(api_url="https://redcap.example.org/api/"))
+
+    assert (error.reason, error.attempts) == ("name_not_resolved", 3)
+
+
+def test_a_server_that_takes_no_connection_in_time_is_a_connect_timeout(
+    make_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(*_: object, **__: object) -> None:
+        raise TimeoutError(errno.ETIMEDOUT, "timed out")
+
+    monkeypatch.setattr("urllib3.util.connection.create_connection", silent)
+
+    error = _fails(make_client())
+
+    assert (error.reason, error.attempts) == ("connect_timeout", 3)
+
+
+def test_a_server_without_tls_behind_https_is_not_retried(make_client: Any, server: Any) -> None:
+    error = _fails(make_client(api_url=server.url.replace("http://", "https://")))
+
+    assert (error.reason, error.attempts, error.retryable) == ("tls", 1, False)
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate for 127.0.0.1 that nobody has signed, with its key in the same file."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl, which makes the certificate of this test, is not installed")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(
+        [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+        + ["-nodes", "-keyout", str(key), "-out", str(certificate), "-days", "2"]
+        + ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"],
+        check=True,
+        capture_output=True,
+    )
+    (tmp_path / "both.pem").write_text(key.read_text() + certificate.read_text())
+    return tmp_path
+
+
+@pytest.fixture
+def tls_url(certificate: Path) -> Iterator[str]:
+    """A server of one version number with that certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate / "both.pem")
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return  # the listener was closed: the test is over
+            try:
+                with context.wrap_socket(connection, server_side=True) as secure:
+                    secure.recv(65536)
+                    secure.sendall(
+                        b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\n15.0.0"
+                    )
+            except ssl.SSLError:
+                connection.close()  # the client did not trust us
+
+    threading.Thread(target=serve, daemon=True).start()
+    yield f"https://127.0.0.1:{listener.getsockname()[1]}/api/"
+    listener.close()
+
+
+def test_a_certificate_nobody_signed_is_refused_and_not_retried(
+    make_client: Any, tls_url: str
+) -> None:
+    error = _fails(make_client(api_url=tls_url))
+
+    assert (error.reason, error.attempts) == ("tls", 1)
+    assert "ca_bundle" in str(error)
+
+
+def test_a_certificate_in_the_bundle_is_trusted(
+    make_client: Any, tls_url: str, certificate: Path
+) -> None:
+    client = make_client(api_url=tls_url, ca_bundle=certificate / "certificate.pem")
+
+    assert client.export_version() == "15.0.0"
+
+
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+def test_verification_goes_off_by_saying_so(
+    make_client: Any, tls_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/ssl/certs")
+
+    assert make_client(api_url=tls_url, verify_tls=False).export_version() == "15.0.0"
+
+
+def test_a_bundle_that_cannot_be_used_is_refused_before_anything_is_sent(
+    make_client: Any, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="does not exist"):
+        make_client(ca_bundle=tmp_path / "absent.pem")
+    with pytest.raises(ConfigError, match="verify_tls"):
+        make_client(ca_bundle=tmp_path, verify_tls=False)
+
+
+def test_nothing_for_this_machine_goes_through_a_proxy_or_takes_a_netrc_password(
+    client: RedcapClient, server: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login someone password secret\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    server.answers(server.http("15.0.0"))
+
+    assert client.export_version() == "15.0.0"
+    assert "authorization" not in server.heads[0].lower()
+    assert "user-agent: redcap-dagster/" in server.heads[0].lower()
+
+
+def test_a_session_cookie_is_not_sent_back(client: RedcapClient, server: Any) -> None:
+    server.answers(server.http("15.0.0", Set_Cookie="PHPSESSID=1; path=/"))
+
+    client.export_version()
+    client.export_version()
+
+    assert "cookie" not in server.heads[1].lower()
+
+
+def test_a_file_that_cannot_be_written_keeps_its_own_error_and_what_it_held(
+    client: RedcapClient, server: Any
+) -> None:
+    class FullDisk(io.BytesIO):
+        def write(self, data: Any) -> int:
+            super().write(data)
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    server.answers(server.http(ROWS))
+    file = FullDisk()
+
+    with pytest.raises(OSError, match="No space left"):
+        client.stream_records_csv(file)
+
+    assert file.getvalue() == b""
+
+
+def test_the_log_names_the_reason_and_nothing_else(
+    server: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.answers(server.http("x", 502), server.http(ROWS))
+    policy = RetryPolicy(retries=1, sleep=lambda _: None)
+
+    with caplog.at_level(logging.DEBUG), RedcapClient(server.url, TOKEN, retries=policy) as client:
+        client.export_records_csv(records=["Sentinel-Smith"])
+
+    ours = [record.getMessage() for record in caplog.records if "redcap" in record.name]
+    assert len(ours) == 1
+    assert "failed (server_error); sending it again in " in ours[0]
+    assert TOKEN not in caplog.text
+    assert "Sentinel-Smith" not in caplog.text
