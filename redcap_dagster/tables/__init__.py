@@ -1,7 +1,8 @@
 """Typed tables from a flat export: one per instrument, and not one cell lost.
 
 `plan_tables` says what the tables look like, `split_chunk` fills them from one chunk of an export,
-`to_pandas` hands one to pandas.
+`ExtractWriter` writes an extract and publishes it in one step, `read_published` reads it, and
+`to_pandas` hands a table to pandas.
 """
 
 from redcap_dagster.tables.cast import CastColumn, cast_text, misfit_rule
@@ -9,12 +10,23 @@ from redcap_dagster.tables.conservation import CellCount, CellLedger
 from redcap_dagster.tables.frames import to_pandas
 from redcap_dagster.tables.layout import (
     NOT_COMPLETED,
+    RECORDS,
+    REJECTED_VALUES,
     STUDY_TABLE_NAMES,
     companion_name,
     plan_records_table,
     plan_rejected_values_table,
     plan_tables,
     table_name,
+)
+from redcap_dagster.tables.manifest import PublishedExtract, PublishedTable
+from redcap_dagster.tables.publish import ExtractWriter
+from redcap_dagster.tables.shelf import (
+    current_extract,
+    has_extract,
+    published_path,
+    read_published,
+    verify_extract,
 )
 from redcap_dagster.tables.spec import (
     ColumnRole,
@@ -29,12 +41,17 @@ from redcap_dagster.tables.split import SplitChunk, split_chunk
 
 __all__ = [
     "NOT_COMPLETED",
+    "RECORDS",
+    "REJECTED_VALUES",
     "STUDY_TABLE_NAMES",
     "CastColumn",
     "CellCount",
     "CellLedger",
     "ColumnRole",
+    "ExtractWriter",
     "Placement",
+    "PublishedExtract",
+    "PublishedTable",
     "RowKind",
     "SplitChunk",
     "TableColumn",
@@ -42,12 +59,17 @@ __all__ = [
     "TableStructure",
     "cast_text",
     "companion_name",
+    "current_extract",
     "format_layout",
+    "has_extract",
     "misfit_rule",
     "plan_records_table",
     "plan_rejected_values_table",
     "plan_tables",
+    "published_path",
+    "read_published",
     "split_chunk",
     "table_name",
     "to_pandas",
+    "verify_extract",
 ]

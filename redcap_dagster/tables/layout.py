@@ -25,6 +25,12 @@ from redcap_dagster.tables.spec import (
     TableStructure,
 )
 
+RECORDS = "records"
+"""Name of the table that keeps the flat export as it came."""
+
+REJECTED_VALUES = "rejected_values"
+"""Name of the table that lists what fits no typed table."""
+
 STUDY_TABLE_NAMES = frozenset(
     {
         "arms",
@@ -37,8 +43,8 @@ STUDY_TABLE_NAMES = frozenset(
         "metadata",
         "project_info",
         "quality_findings",
-        "records",
-        "rejected_values",
+        RECORDS,
+        REJECTED_VALUES,
         "repeating_instruments_events",
         "reports",
         "user_roles",
@@ -103,7 +109,7 @@ def plan_records_table(project: RedcapProject) -> TableSpec:
     columns = plan_export_columns(project)
     key_kinds = {"record_id", "event", "repeat_instrument", "repeat_instance"}
     return TableSpec(
-        name="records",
+        name=RECORDS,
         instrument=None,
         label="Records as REDCap sent them",
         structure="flat",
@@ -142,7 +148,7 @@ def plan_rejected_values_table(project: RedcapProject) -> TableSpec:
     names = {record_id if record_id not in others else "record_id": "Record id.", **others}
     optional = {"redcap_event_name", "redcap_repeat_instrument", "redcap_repeat_instance"}
     return TableSpec(
-        name="rejected_values",
+        name=REJECTED_VALUES,
         instrument=None,
         label="Values that fit no table",
         structure="flat",

@@ -77,12 +77,18 @@ def split_chunk(chunk: pa.Table, project: RedcapProject, specs: Sequence[TableSp
     return SplitChunk(tables, rejected_table, ledger)
 
 
+def known_columns(project: RedcapProject, specs: Sequence[TableSpec]) -> frozenset[str]:
+    """Names of the export columns that `split_chunk` takes for these tables."""
+    sources = (item.source.name for spec in specs for item in spec.columns if item.source)
+    return frozenset((project.record_id_field, *_ROW_COLUMNS, *sources))
+
+
 def _check_columns(chunk: pa.Table, project: RedcapProject, specs: Sequence[TableSpec]) -> None:
     sources = {item.source for spec in specs for item in spec.columns if item.source}
     needed = {item.name for item in sources if not item.is_optional} | _row_key_columns(project)
-    known = {item.name for item in sources} | {project.record_id_field, *_ROW_COLUMNS}
     present = set(chunk.column_names)
-    lacking, unknown = sorted(needed - present), sorted(present - known)
+    lacking = sorted(needed - present)
+    unknown = present - known_columns(project, specs)
     if unknown or lacking:
         raise TableError(
             f"The export does not have the columns of the study's design: {len(lacking)} are "

@@ -1,0 +1,62 @@
+"""What a new extract takes over from the one before: tables that it does not write itself."""
+
+import os
+import shutil
+from collections.abc import Collection
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from redcap_dagster.errors import TableError
+from redcap_dagster.tables.layout import REJECTED_VALUES, table_name
+from redcap_dagster.tables.manifest import PublishedExtract, table_file
+from redcap_dagster.tables.shelf import current_extract, has_extract
+
+
+def previous_extract(shelf: Path) -> PublishedExtract | None:
+    """The extract that readers see now, or None when nothing has been published.
+
+    Raises:
+        TableError: There is one, and it cannot be read.
+    """
+    return current_extract(shelf) if has_extract(shelf) else None
+
+
+def link_table(previous: PublishedExtract, name: str, folder: Path) -> None:
+    """Put a table's file into another extract's folder, without copying it where that works."""
+    source, target = previous.file(name), table_file(folder, name)
+    try:
+        os.link(source, target)
+    except OSError:
+        # Not every file system has hard links.
+        shutil.copy2(source, target)
+
+
+def older_rejected_values(
+    previous: PublishedExtract, kept: Collection[str], schema: pa.Schema
+) -> pa.Table:
+    """The rejected values of instruments whose tables are taken over.
+
+    Args:
+        previous: The extract before; it has a table of rejected values.
+        kept: Names of the tables that are taken over.
+        schema: Of the new extract's rejected values.
+
+    Raises:
+        TableError: The record id field had another name then, so the rows cannot stand together.
+    """
+    with pq.ParquetFile(previous.file(REJECTED_VALUES)) as file:
+        rows = file.read()
+    if rows.schema.names != schema.names:
+        raise TableError(
+            f"The record id field was {rows.schema.names[0]} in the last extract and is "
+            f"{schema.names[0]} now, so tables of both cannot stand side by side. Extract the "
+            "whole study again."
+        )
+    instruments = [
+        name for name in rows["instrument"].unique().to_pylist() if table_name(name) in kept
+    ]
+    is_kept = pc.is_in(rows["instrument"], value_set=pa.array(instruments, pa.string()))
+    return rows.filter(is_kept).cast(schema)

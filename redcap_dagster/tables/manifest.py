@@ -1,0 +1,138 @@
+"""The manifest of a published extract: what was published, and how to tell that it is whole."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from redcap_dagster.errors import TableError
+from redcap_dagster.tables.parquet import file_sha256
+
+MANIFEST_NAME = "manifest.json"
+_FORMAT = "redcap-dagster extract"
+_FORMAT_VERSION = 1
+_OWN_KEYS = frozenset({"format", "format_version", "extract_id", "tables"})
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedTable:
+    """One table of an extract.
+
+    Attributes:
+        rows: Rows of the table.
+        bytes: Size of its file.
+        sha256: Of the file's bytes, 64 hex digits.
+        extract_id: The extract that wrote the file; an older one where it was kept.
+        columns: Column name → Arrow type, in the table's order.
+    """
+
+    rows: int
+    bytes: int
+    sha256: str
+    extract_id: str
+    columns: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class PublishedExtract:
+    """An extract that readers see.
+
+    Attributes:
+        path: Its folder, with one `<table>.parquet` for each table and the manifest.
+        extract_id: Its name.
+        tables: Every table a reader finds, by name; also those kept from an older extract.
+        facts: What else the manifest says: what the caller gave, and the conservation proof.
+    """
+
+    path: Path
+    extract_id: str
+    tables: Mapping[str, PublishedTable]
+    facts: Mapping[str, Any]
+
+    def file(self, table: str) -> Path:
+        """The Parquet file of a table.
+
+        Raises:
+            TableError: The extract has no such table.
+        """
+        if table not in self.tables:
+            raise TableError(
+                f"There is no table {table} in {self.path}. It has: "
+                f"{', '.join(sorted(self.tables)) or 'none'}."
+            )
+        return table_file(self.path, table)
+
+
+def table_file(folder: Path, table: str) -> Path:
+    """Where a table lies in an extract's folder."""
+    return folder / f"{table}.parquet"
+
+
+def describe_file(path: Path, extract_id: str) -> PublishedTable:
+    """Read off a finished Parquet file what the manifest says of it."""
+    with pq.ParquetFile(path) as file:
+        rows, schema = file.metadata.num_rows, file.schema_arrow
+    return PublishedTable(
+        rows=rows,
+        bytes=path.stat().st_size,
+        sha256=file_sha256(path),
+        extract_id=extract_id,
+        columns={column.name: str(column.type) for column in schema},
+    )
+
+
+def write_manifest(extract: PublishedExtract) -> None:
+    """Write an extract's manifest into its folder.
+
+    Raises:
+        TableError: A fact has a name of the manifest's own.
+    """
+    clash = _OWN_KEYS & extract.facts.keys()
+    if clash:
+        raise TableError(f"The manifest has entries of its own named {', '.join(sorted(clash))}.")
+    content = {
+        "format": _FORMAT,
+        "format_version": _FORMAT_VERSION,
+        "extract_id": extract.extract_id,
+        "tables": {name: asdict(table) for name, table in extract.tables.items()},
+        **extract.facts,
+    }
+    path = extract.path / MANIFEST_NAME
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(content, file, indent=2, ensure_ascii=False)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_manifest(folder: Path) -> PublishedExtract:
+    """Read an extract's manifest.
+
+    Raises:
+        TableError: There is none, or it is not one that this version can read.
+    """
+    path = folder / MANIFEST_NAME
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise TableError(f"{folder} holds no extract: it has no {MANIFEST_NAME}.") from None
+    except ValueError:
+        raise TableError(f"{path} is cut short or no manifest. Run the extract again.") from None
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        raise TableError(f"{path} is not the manifest of a redcap-dagster extract.")
+    if content["format_version"] != _FORMAT_VERSION:
+        raise TableError(
+            f"{path} has format version {content['format_version']}; this version of "
+            f"redcap-dagster reads {_FORMAT_VERSION}. Run the extract again."
+        )
+    return PublishedExtract(
+        path=folder,
+        extract_id=content["extract_id"],
+        tables={name: PublishedTable(**table) for name, table in content["tables"].items()},
+        facts={name: fact for name, fact in content.items() if name not in _OWN_KEYS},
+    )

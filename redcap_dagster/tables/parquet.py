@@ -1,0 +1,97 @@
+"""One Parquet file, appended to by chunks and the same bytes however the rows were chunked."""
+
+import hashlib
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from redcap_dagster.errors import TableError
+
+_READ_BYTES = 1 << 20
+
+
+class ParquetSink:
+    """Writes a table to a file only its owner may read, a row group at a time.
+
+    Rows are held back until a row group is full, so memory is bounded by one row group, and equal
+    rows in equal order make equal bytes (with one version of pyarrow).
+
+    Args:
+        path: The file, which must not be there.
+        schema: What every appended table must have.
+        rows_per_group: Rows of each row group but the last.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema, rows_per_group: int) -> None:
+        self.path = path
+        self.schema = schema
+        self.row_count = 0
+        self._rows_per_group = rows_per_group
+        self._held: list[pa.Table] = []
+        self._held_rows = 0
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        self._writer = pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=True)
+
+    def append(self, table: pa.Table) -> None:
+        """Add rows.
+
+        Raises:
+            TableError: The table has other columns or types than the file.
+        """
+        if not table.schema.equals(self.schema):
+            raise TableError(
+                f"Rows for {self.path.name} do not have the table's columns and types."
+            )
+        self.row_count += table.num_rows
+        self._held.append(table)
+        self._held_rows += table.num_rows
+        if self._held_rows >= self._rows_per_group:
+            self._write_full_groups()
+
+    def close(self) -> None:
+        """Write what is held back and see the file safely on disk."""
+        if self._held_rows:
+            self._writer.write_table(pa.concat_tables(self._held))
+        self._held = []
+        self._writer.close()
+        _sync(self.path)
+
+    def abandon(self) -> None:
+        """Let go of the file, whose content is no longer wanted."""
+        self._held = []
+        with suppress(OSError):  # a full disk is no matter now: the file will be removed
+            self._writer.close()
+
+    def _write_full_groups(self) -> None:
+        rows = pa.concat_tables(self._held)
+        start = 0
+        while rows.num_rows - start >= self._rows_per_group:
+            self._writer.write_table(rows.slice(start, self._rows_per_group))
+            start += self._rows_per_group
+        self._held = [rows.slice(start)]
+        self._held_rows = rows.num_rows - start
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, 64 hex digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_READ_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def sync_folder(path: Path) -> None:
+    """See the names in a folder safely on disk."""
+    _sync(path)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,265 @@
+"""Writes an extract's tables chunk by chunk, and publishes them in one step."""
+
+import re
+import secrets
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from types import TracebackType
+from typing import Any, final
+
+import pyarrow as pa
+
+from redcap_dagster.errors import TableError
+from redcap_dagster.project import RedcapProject
+from redcap_dagster.tables.conservation import CellLedger
+from redcap_dagster.tables.keep import link_table, older_rejected_values, previous_extract
+from redcap_dagster.tables.layout import RECORDS, REJECTED_VALUES, plan_rejected_values_table
+from redcap_dagster.tables.manifest import (
+    PublishedExtract,
+    PublishedTable,
+    describe_file,
+    table_file,
+    write_manifest,
+)
+from redcap_dagster.tables.parquet import ParquetSink
+from redcap_dagster.tables.shelf import Staging, shelf_lock, writing_to
+from redcap_dagster.tables.spec import TableSpec
+from redcap_dagster.tables.split import SplitChunk, known_columns, split_chunk
+
+_MOST_ROWS_PER_GROUP = 131_072
+_FEWEST_ROWS_PER_GROUP = 512
+_HELD_CELLS = 8_000_000
+"""Cells that all tables of a writer together hold back, about 70 MB."""
+
+
+@final
+class ExtractWriter:
+    """Writes the tables of one extract, which readers see when `publish` says so.
+
+    A context manager: leaving it without `publish`, by an exception or not, leaves what readers
+    see as it was, and nothing behind. Files are for their owner alone.
+
+    Args:
+        shelf: The folder the study's extracts are published in; made when it is not there.
+        project: The design the export was made with.
+        specs: The tables to write from the export: instrument tables, `records`, or both. With
+            instrument tables comes `rejected_values`, given or not.
+        extract_id: Name of the extract, for its folder and manifest; None for time and chance.
+    """
+
+    def __init__(
+        self,
+        shelf: str | Path,
+        project: RedcapProject,
+        specs: Sequence[TableSpec],
+        *,
+        extract_id: str | None = None,
+    ) -> None:
+        self._shelf = Path(shelf)
+        self._project = project
+        self._instrument_specs = tuple(spec for spec in specs if spec.instrument is not None)
+        self._flat_specs = {spec.name: spec for spec in specs if spec.instrument is None}
+        if self._instrument_specs:
+            self._flat_specs[REJECTED_VALUES] = plan_rejected_values_table(project)
+        unknown = self._flat_specs.keys() - {RECORDS, REJECTED_VALUES}
+        if unknown:
+            raise TableError(
+                f"No table {', '.join(sorted(unknown))} can be made from an export. Give it to "
+                "write_table."
+            )
+        self._extract_id = extract_id or _new_extract_id()
+        self._ledger = CellLedger()
+        self._sinks: dict[str, ParquetSink] = {}
+        self._staging: Staging | None = None
+
+    def __enter__(self) -> "ExtractWriter":
+        _check_file_name(self._extract_id)
+        self._staging = Staging.begin(self._shelf, self._extract_id)
+        specs = (*self._instrument_specs, *self._flat_specs.values())
+        rows = _rows_per_group(sum(len(spec.columns) for spec in specs))
+        with ExitStack() as on_failure, writing_to(self._shelf):
+            on_failure.callback(self._discard)
+            for spec in specs:
+                self._open(spec.name, spec.arrow_schema, rows)
+            on_failure.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._discard()
+
+    @property
+    def extract_id(self) -> str:
+        """Name of the extract."""
+        return self._extract_id
+
+    @property
+    def ledger(self) -> CellLedger:
+        """Counts of the cells that were written so far, and where they are."""
+        return self._ledger
+
+    def write(self, chunk: pa.Table) -> SplitChunk:
+        """Split one chunk of the export and append it to the tables.
+
+        Args:
+            chunk: Rows of a flat raw export, all columns text; "" is blank, and null stands in
+                the columns that the server did not send. `records` keeps both as they are.
+
+        Returns:
+            The typed rows that were appended, for checks. No tables when only `records` is
+            written.
+
+        Raises:
+            TableError: The chunk has not the columns of the specs, or the disk is full.
+            ConservationError: A non-blank cell is in no table, or in two places.
+        """
+        split = self._split(chunk)
+        with writing_to(self._shelf):
+            for name, table in split.tables.items():
+                self._sinks[name].append(table)
+            if REJECTED_VALUES in self._sinks:
+                self._sinks[REJECTED_VALUES].append(split.rejected)
+            if RECORDS in self._sinks:
+                self._sinks[RECORDS].append(_as_records(chunk, self._flat_specs[RECORDS]))
+        self._ledger += split.ledger
+        return split
+
+    def write_table(self, name: str, table: pa.Table) -> None:
+        """Write a table that is not made from the export, such as `users`, whole.
+
+        Raises:
+            TableError: The extract has a table of that name, or the name is no file's name.
+        """
+        _check_file_name(name)
+        if name in self._sinks:
+            raise TableError(f"The extract has a table {name} already.")
+        with writing_to(self._shelf):
+            sink = self._open(name, table.schema, _rows_per_group(table.num_columns))
+            sink.append(table)
+
+    def publish(
+        self,
+        facts: Mapping[str, Any] | None = None,
+        *,
+        known_tables: Collection[str] | None = None,
+    ) -> PublishedExtract:
+        """Let readers see the tables, all at once, in place of the last extract.
+
+        Tables of the last extract that this one does not write stay, as they were, and so do the
+        rejected values of their instruments. One extract before the new one is kept for readers
+        that are in the middle of it; older ones are removed.
+
+        Args:
+            facts: What else the manifest should say; JSON values. No values of participants.
+            known_tables: Names of the tables that may stay; others of the last extract go. None
+                lets all stay.
+
+        Raises:
+            ConservationError: A non-blank cell is in no table, or in two places.
+            TableError: The disk is full, or another process holds the shelf.
+        """
+        if self._staging is None:
+            raise TableError("publish works inside the writer's with block, and once.")
+        self._ledger.check()
+        names = [name for name in self._sinks if name != REJECTED_VALUES]
+        with writing_to(self._shelf):
+            finished = {name: self._finish(name) for name in names}
+            with shelf_lock(self._shelf):
+                kept = self._keep_older_tables(known_tables)
+                if REJECTED_VALUES in self._sinks:
+                    finished[REJECTED_VALUES] = self._finish(REJECTED_VALUES)
+                extract = PublishedExtract(
+                    path=self._staging.folder,
+                    extract_id=self._extract_id,
+                    tables={**kept, **finished},
+                    facts={"conservation": self._ledger.to_manifest(), **(facts or {})},
+                )
+                write_manifest(extract)
+                path = self._staging.publish()
+        self._staging = None
+        return replace(extract, path=path)
+
+    def _discard(self) -> None:
+        """Remove what was written and not published."""
+        if self._staging is None:
+            return
+        for sink in self._sinks.values():
+            sink.abandon()
+        self._staging.end()
+        self._staging = None
+
+    def _open(self, name: str, schema: pa.Schema, rows_per_group: int) -> ParquetSink:
+        if self._staging is None:
+            raise TableError("An ExtractWriter writes inside its with block only.")
+        path = table_file(self._staging.folder, name)
+        self._sinks[name] = ParquetSink(path, schema, rows_per_group)
+        return self._sinks[name]
+
+    def _split(self, chunk: pa.Table) -> SplitChunk:
+        if self._staging is None:
+            raise TableError("An ExtractWriter writes inside its with block only.")
+        if RECORDS in self._flat_specs:
+            # The export then has all columns, also those of instruments that are not written.
+            taken = known_columns(self._project, self._instrument_specs)
+            chunk = chunk.select([name for name in chunk.column_names if name in taken])
+        return split_chunk(chunk, self._project, self._instrument_specs)
+
+    def _finish(self, name: str) -> PublishedTable:
+        sink = self._sinks[name]
+        sink.close()
+        return describe_file(sink.path, self._extract_id)
+
+    def _keep_older_tables(self, known_tables: Collection[str] | None) -> dict[str, PublishedTable]:
+        previous = previous_extract(self._shelf)
+        if previous is None or self._staging is None:
+            return {}
+        kept = {
+            name: table
+            for name, table in previous.tables.items()
+            if name not in self._sinks and (known_tables is None or name in known_tables)
+        }
+        for name in kept:
+            link_table(previous, name, self._staging.folder)
+        if REJECTED_VALUES in self._sinks and REJECTED_VALUES in previous.tables:
+            sink = self._sinks[REJECTED_VALUES]
+            sink.append(older_rejected_values(previous, kept, sink.schema))
+        return kept
+
+
+def _as_records(chunk: pa.Table, spec: TableSpec) -> pa.Table:
+    """The chunk's cells as they are, in the columns of `records`."""
+    present = set(chunk.column_names)
+    lacking = [item.name for item in spec.columns if not item.nullable and item.name not in present]
+    if lacking:
+        raise TableError(
+            f"The export lacks {len(lacking)} columns of {spec.name}: {', '.join(lacking[:8])}. "
+            "Read the design again, then export again."
+        )
+    not_sent = pa.nulls(chunk.num_rows, pa.string())
+    return pa.Table.from_arrays(
+        [chunk[item.name] if item.name in present else not_sent for item in spec.columns],
+        schema=spec.arrow_schema,
+    )
+
+
+def _rows_per_group(column_count: int) -> int:
+    """Rows of a row group: it depends on the tables alone, so that their bytes do too."""
+    rows = _HELD_CELLS // max(column_count, 1)
+    return min(max(rows, _FEWEST_ROWS_PER_GROUP), _MOST_ROWS_PER_GROUP)
+
+
+def _new_extract_id() -> str:
+    now = datetime.now(timezone.utc)
+    return f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+
+
+def _check_file_name(name: str) -> None:
+    if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]*", name):
+        raise TableError(f"{name!r} cannot be the name of a file: use letters, digits, - and _.")
