@@ -33,14 +33,18 @@ class ScriptedServer:
 
     @property
     def url(self) -> str:
+        """Where it listens."""
         return f"http://127.0.0.1:{self._listener.getsockname()[1]}/api/"
 
     def answers(self, *script: bytes) -> None:
-        """Set what to answer. RESET drops the connection, STALL at the end stops in
-        the middle until the client goes away."""
+        """Set what to answer.
+
+        RESET drops the connection; STALL at the end of an answer waits for the client to go.
+        """
         self._script = list(script)
 
     def close(self) -> None:
+        """Listen no longer."""
         self._listener.close()
 
     @staticmethod

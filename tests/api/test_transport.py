@@ -129,13 +129,11 @@ def certificate(tmp_path: Path) -> Path:
     if openssl is None:
         pytest.skip("openssl, which makes the certificate of this test, is not installed")
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subprocess.run(
-        [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-        + ["-nodes", "-keyout", str(key), "-out", str(certificate), "-days", "2"]
-        + ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"],
-        check=True,
-        capture_output=True,
+    command = (
+        f"req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout {key} "
+        f"-out {certificate} -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
     )
+    subprocess.run([openssl, *command.split()], check=True, capture_output=True)
     (tmp_path / "both.pem").write_text(key.read_text() + certificate.read_text())
     return tmp_path
 

@@ -1,0 +1,104 @@
+"""Addresses, tokens and parameters are checked before anything is sent."""
+
+import pytest
+
+from redcap_dagster.api.address import is_loopback, origin, parse_api_url
+from redcap_dagster.api.api_token import parse_api_token
+from redcap_dagster.api.parameters import build_pairs
+from redcap_dagster.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://redcap.example.org/api/",
+        "https://redcap.example.org:8443/redcap/api/",
+        "http://127.0.0.1:8000/api/",
+        "http://127.8.9.10/api/",
+        "http://localhost/api/",
+        "http://[::1]:8000/api/",
+    ],
+)
+def test_an_address_that_can_work_is_taken(url: str) -> None:
+    assert parse_api_url(f" {url}\n") == url
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("https://redcap.example.org", "Did you mean https://redcap.example.org/api/?"),
+        ("https://redcap.example.org/", "Did you mean https://redcap.example.org/api/?"),
+        ("https://redcap.example.org/api", "Did you mean https://redcap.example.org/api/?"),
+        ("https://h/redcap/", "Did you mean https://h/redcap/api/?"),
+        ("http://redcap.example.org/api/", "Use https://redcap.example.org/api/"),
+        ("http://127.example.org/api/", "plain http"),
+        ("http://localhost.example.org/api/", "plain http"),
+        ("redcap.example.org/api/", "not an http(s) URL"),
+        ("ftp://redcap.example.org/api/", "not an http(s) URL"),
+        ("https:///api/", "not an http(s) URL"),
+        ("https://h:99999/api/", "not an http(s) URL"),
+        ("https://[::1/api/", "not an http(s) URL"),
+        ("", "not an http(s) URL"),
+        ("https://me:secret@h/api/", "carries a user name"),
+        ("https://h/api/?token=secret", "carries a user name, a query"),
+    ],
+)
+def test_an_address_that_cannot_work_says_what_it_should_look_like(url: str, sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_api_url(url)
+
+    assert sentence in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_an_origin_is_scheme_host_and_port() -> None:
+    assert origin("https://user:secret@redcap.example.org:8443/a/api/?b") == (
+        "https://redcap.example.org:8443"
+    )
+    assert origin("http://[::1]:80/api/") == "http://[::1]:80"
+    assert is_loopback("http://[::1]:80/api/")
+
+
+def test_a_token_is_taken_without_its_line_break_and_shows_itself_to_nobody() -> None:
+    token = parse_api_token("0123456789abcdefABCDEF0123456789\n")
+
+    assert token.reveal() == "0123456789abcdefABCDEF0123456789"
+    assert (repr(token), str(token), token.is_super) == (
+        "ApiToken(hidden)",
+        "ApiToken(hidden)",
+        False,
+    )
+    assert parse_api_token("z" * 64).is_super
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "is blank"),
+        (" \n", "is blank"),
+        ("REDCAP_API_TOKEN", "has 16 characters"),
+        ("secret" * 5, "has 30 characters"),
+        ("g" * 32, "has 32 characters"),
+    ],
+)
+def test_a_text_that_is_no_token_is_refused_unseen(text: str, sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_api_token(text)
+
+    assert sentence in str(caught.value)
+    assert "secretsecret" not in str(caught.value)
+    assert "gggg" not in str(caught.value)
+
+
+def test_parameters_are_written_as_redcap_reads_them() -> None:
+    values = {"a": None, "b": False, "c": True, "d": 0, "e": "", "f": ["x", "y"], "g": [1]}
+
+    assert build_pairs(values) == (
+        ("c", "true"),
+        ("d", "0"),
+        ("e", ""),
+        ("f[0]", "x"),
+        ("f[1]", "y"),
+        ("g[0]", "1"),
+    )
