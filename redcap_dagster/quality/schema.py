@@ -4,8 +4,7 @@ import pandera.pandas as pa
 
 from redcap_dagster.project import RedcapProject
 from redcap_dagster.quality.rules import UncompiledRule, compile_rules
-from redcap_dagster.tables import TableSpec, plan_tables
-from redcap_dagster.tables.frames import to_pandas
+from redcap_dagster.tables import TableSpec, plan_tables, to_pandas
 
 
 def build_schema(project: RedcapProject, instrument: str) -> pa.DataFrameSchema:

@@ -8,8 +8,7 @@ import pyarrow as pa
 import pytest
 
 from redcap_dagster.project import ProjectAnswers, RedcapProject, parse_project
-from redcap_dagster.tables import plan_tables
-from redcap_dagster.tables.frames import to_pandas
+from redcap_dagster.tables import plan_tables, to_pandas
 
 
 def field(
