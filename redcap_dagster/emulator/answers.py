@@ -13,7 +13,8 @@ CONTENT_TYPES = {
     "json": "application/json; charset=utf-8",
     "xml": "text/xml; charset=utf-8",
 }
-_QUOTES_NEEDED = r"\"\\\s"
+# What PHP's fputcsv quotes for; Python's `\s` would take in more blanks than PHP's.
+_QUOTES_NEEDED = r"\"\\ \t\r\n"
 _CHUNK_CHARACTERS = 1 << 16
 
 

@@ -81,7 +81,7 @@ class Dispatcher:
         if not content:
             raise NOT_IMPLEMENTED
         if content == "version" and self._is_super(parameters):
-            return _reply(Text(self._redcap_version), "xml", ",")
+            return _reply(Text(self._redcap_version), _body_format(parameters), ",")
         user = self._store.user_of(parameters.text("token").strip())
         if user is None:
             raise RequestRefusedError("You do not have permissions to use the API", status=403)

@@ -9,7 +9,7 @@ from types import TracebackType
 
 import uvicorn
 
-from redcap_dagster.emulator.asked import AskedRequest
+from redcap_dagster.emulator.asked import AskedRequest  # noqa: TC001 - annotates an attribute
 from redcap_dagster.emulator.dispatch import Dispatcher
 from redcap_dagster.emulator.errors import EmulatorError
 from redcap_dagster.emulator.odm.source import XmlSource
@@ -70,7 +70,7 @@ class RedcapEmulator:
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self._port}{API_PATH}"
 
-    def __enter__(self) -> "RedcapEmulator":
+    def __enter__(self) -> "RedcapEmulator":  # noqa: PYI034 - Self is not in Python 3.10
         """Start listening; requests are answered from here on."""
         self.start()
         return self
@@ -90,8 +90,12 @@ class RedcapEmulator:
         Raises:
             EmulatorError: The port is in use, or the state file cannot be used.
         """
-        self._store = Store(self._state_path())
         listener = self._listen()
+        try:
+            self._store = Store(self._state_path())
+        except EmulatorError:
+            listener.close()
+            raise
         dispatcher = Dispatcher(self._store, self._redcap_version, self._super_token)
         config = uvicorn.Config(
             build_app(dispatcher, self.requests.append),

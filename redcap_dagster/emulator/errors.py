@@ -2,7 +2,7 @@
 
 
 class EmulatorError(Exception):
-    """The emulator cannot do what its user asked (a bad file, an unknown project, a port in use)."""
+    """The emulator cannot do what its user asked: a bad file, an unknown group, a port in use."""
 
 
 class ProjectFileError(EmulatorError, ValueError):

@@ -11,10 +11,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from redcap_dagster.emulator.asked import AskedRequest
 from redcap_dagster.emulator.dispatch import NOT_IMPLEMENTED, Dispatcher, Reply, refusal
 from redcap_dagster.emulator.errors import RequestRefusedError
 from redcap_dagster.emulator.parameters import Parameters
-from redcap_dagster.emulator.asked import AskedRequest
 
 API_PATH = "/api/"
 _MAX_PARAMETERS = 1_000_000

@@ -14,7 +14,7 @@ from redcap_dagster.emulator.design import (
     Settings,
 )
 from redcap_dagster.emulator.errors import ProjectFileError
-from redcap_dagster.emulator.names import status_column, unique_group_name
+from redcap_dagster.emulator.names import status_column, timestamp_column, unique_group_name
 from redcap_dagster.emulator.odm.definition import RawEvent, RawItem, RawStudy
 from redcap_dagster.emulator.odm.roles import build_roles
 
@@ -62,11 +62,7 @@ def build_design(raw: RawStudy, name: str, *, first_event_id: int, first_group_i
         repeats=tuple(_iter_repeats(raw, longitudinal=bool(events))),
         groups=_groups(raw, first_group_id),
         roles=build_roles(raw.listed["redcap:UserRoles"]),
-        survey_forms=tuple(
-            survey["form_name"]
-            for survey in raw.listed["redcap:Surveys"]
-            if survey.get("survey_enabled", "1") == "1"
-        ),
+        survey_forms=_survey_forms(raw, forms),
         missing_codes=_missing_codes(raw.texts.get("redcap:MissingDataCodes", "")),
     )
 
@@ -185,8 +181,8 @@ def _iter_repeats(raw: RawStudy, *, longitudinal: bool) -> Iterator[Repeat]:
         event = instrument["redcap:UniqueEventName"] if longitudinal else ""
         form = instrument["redcap:RepeatInstrument"]
         yield Repeat(event, form, instrument.get("redcap:CustomLabel", ""))
-    for event in raw.listed["redcap:RepeatingEvent"]:
-        yield Repeat(event["redcap:UniqueEventName"], "")
+    for repeating_event in raw.listed["redcap:RepeatingEvent"]:
+        yield Repeat(repeating_event["redcap:UniqueEventName"], "")
 
 
 def _groups(raw: RawStudy, first_group_id: int) -> tuple[Group, ...]:
@@ -196,6 +192,20 @@ def _groups(raw: RawStudy, first_group_id: int) -> tuple[Group, ...]:
         taken = {group.unique_name for group in groups}
         groups.append(Group(label, unique_group_name(label, taken), first_group_id + position))
     return tuple(groups)
+
+
+def _survey_forms(raw: RawStudy, forms: tuple[Form, ...]) -> tuple[str, ...]:
+    # Files written before surveys were listed show them by their time stamp columns alone.
+    enabled = {
+        survey["form_name"]
+        for survey in raw.listed["redcap:Surveys"]
+        if survey.get("survey_enabled", "1") == "1"
+    }
+    return tuple(
+        form.name
+        for form in forms
+        if form.name in enabled or timestamp_column(form.name) in raw.items
+    )
 
 
 def _missing_codes(text: str) -> tuple[Choice, ...]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from redcap_dagster.emulator.design import Design
 from redcap_dagster.emulator.errors import ProjectFileError
-from redcap_dagster.emulator.names import timestamp_column
+from redcap_dagster.emulator.names import checkbox_column, timestamp_column
 from redcap_dagster.emulator.odm.events import End, Start
 
 GROUP_COLUMN = "redcap_data_access_group"
@@ -69,9 +69,9 @@ class _Reader:
         self._name = name
         self._known = self._known_columns()
         self._checkboxes = {
-            column
-            for column, owner in design.column_forms.items()
-            if column not in design.fields_by_name and owner and "___" in column
+            checkbox_column(entry.name, choice.code)
+            for entry in design.fields
+            for choice in design.checkbox_choices(entry)
         }
         self._datetimes = {
             entry.name for entry in design.fields if entry.validation.startswith("datetime")
@@ -93,7 +93,9 @@ class _Reader:
         elif step.tag == "FormData":
             self._form(attributes["FormOID"], int(attributes["FormRepeatKey"]))
         elif step.tag == "StudyEventData":
-            self._event = attributes["redcap:UniqueEventName"] if self._design.events else ""
+            event = attributes.get("redcap:UniqueEventName", "")
+            event = event or attributes["StudyEventOID"].removeprefix("Event.")
+            self._event = event if self._design.events else ""
             self._event_instance = int(attributes["StudyEventRepeatKey"])
             if self._event not in self._design.event_order:
                 raise ProjectFileError(f"{self._name} holds data of an event it does not define.")
@@ -127,6 +129,10 @@ class _Reader:
         if column == GROUP_COLUMN:
             self.record.group = value
             return
+        if column not in self._known:
+            # A checkbox column may stand there with its code as it was typed.
+            field_name, _, code = column.partition("___")
+            column = checkbox_column(field_name, code)
         if column not in self._known:
             raise ProjectFileError(
                 f"{self._name} holds data of {column}, which it does not define."

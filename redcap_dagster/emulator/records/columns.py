@@ -80,8 +80,7 @@ def _form_columns(design: Design, request: RecordRequest, form: str) -> list[Col
         columns.append(
             Column(status, "Complete?", form=form, choices=STATUS_CHOICES, default=default)
         )
-    asked = columns or request.asks_field(design.record_id_field, form) and form in request.forms
-    if asked and request.survey_fields and form in design.survey_forms:
+    if (columns or form in request.forms) and request.survey_fields and form in design.survey_forms:
         columns.insert(0, Column(timestamp_column(form), "Survey Timestamp", form=form))
     return columns
 

@@ -1,4 +1,4 @@
-"""The flat record export: one line for a record, an event, or an instance of something repeating."""
+"""The flat record export: one line for each record, event, or instance of what repeats."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -109,7 +109,7 @@ class FlatExport:
             change = self._changes[position]
             if applies and change is not None:
                 changes.append((position, change))
-            if applies and codes and column.choice and column.field:
-                if column.choice.code not in codes:
-                    blanks.append((position, missing_code_columns(self._design, column.field)))
+            ordinary = column.choice is not None and column.choice.code not in codes
+            if applies and codes and ordinary and column.field is not None:
+                blanks.append((position, missing_code_columns(self._design, column.field)))
         return _Shape(tuple(keys), tuple(changes), tuple(blanks))

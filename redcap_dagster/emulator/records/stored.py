@@ -50,9 +50,9 @@ def iter_stored(
     )
     for _, rows in groupby(found, key=lambda row: str(row[0])):
         kept = [
-            StoredRow(*row[:5], json.loads(row[5]))
-            for row in rows
-            if request.events is None or row[2] in request.events
+            StoredRow(record_id, group, event, instrument, instance, json.loads(cells))
+            for record_id, group, event, instrument, instance, cells in rows
+            if request.events is None or event in request.events
         ]
         yield sorted(kept, key=lambda row: _position(design, row))
 

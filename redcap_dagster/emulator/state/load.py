@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from redcap_dagster.emulator.design import Design, design_to_json
+from redcap_dagster.emulator.design import Design, Group, design_to_json
 from redcap_dagster.emulator.errors import EmulatorError, ProjectFileError
 from redcap_dagster.emulator.names import natural_key
 from redcap_dagster.emulator.odm.definition import read_root, read_study
@@ -81,13 +81,18 @@ def load_project(
             )
         design = _with_options(design, options)
         connection.execute(
-            "INSERT INTO project (project_id, design, source_digest) VALUES (?, ?, ?)",
-            (project_id, json.dumps(design_to_json(design)), digest),
+            "INSERT INTO project (project_id, design, source_digest) VALUES (?, '', ?)",
+            (project_id, digest),
         )
         with _reading(name):
             _insert_records(connection, project_id, iter_records(walk, design, name))
         if records is not None:
             _load_records(connection, project_id, design, records)
+        design = _with_groups_of_records(connection, project_id, design)
+        connection.execute(
+            "UPDATE project SET design = ? WHERE project_id = ?",
+            (json.dumps(design_to_json(design)), project_id),
+        )
         return add_user(
             connection,
             project_id,
@@ -146,7 +151,7 @@ def _reading(name: str) -> Iterator[None]:
         raise
     except sqlite3.IntegrityError as error:
         raise ProjectFileError(f"{name} holds one record twice.") from error
-    except (KeyError, IndexError, ValueError) as error:
+    except (KeyError, IndexError, ValueError, OverflowError) as error:
         raise ProjectFileError(
             f"{name} is not a whole REDCap project XML: something that belongs there is missing "
             f"or no number ({type(error).__name__} {error})."
@@ -169,6 +174,21 @@ def _with_options(design: Design, options: ProjectOptions) -> Design:
     if options.creation_time is not None:
         settings = replace(settings, creation_time=options.creation_time)
     return replace(design, settings=settings)
+
+
+def _with_groups_of_records(
+    connection: sqlite3.Connection, project_id: int, design: Design
+) -> Design:
+    """Add the groups that records sit in and that the file does not list (before REDCap 12)."""
+    known = {group.unique_name for group in design.groups}
+    found = connection.execute(
+        "SELECT DISTINCT data_access_group FROM record WHERE project_id = ? ORDER BY 1",
+        (project_id,),
+    )
+    unlisted = [name for (name,) in found if name and name not in known]
+    first = project_id * _GROUPS_OF_A_PROJECT + len(design.groups) + 1
+    added = tuple(Group(name, name, first + position) for position, name in enumerate(unlisted))
+    return replace(design, groups=design.groups + added)
 
 
 def _load_records(
