@@ -5,6 +5,7 @@ emulator` and `from redcap_dagster.api import RedcapClient` need not import Dags
 """
 
 from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     )
     from redcap_dagster.project import RedcapProject
 
-__version__ = "0.1.0"
+__version__ = version("redcap-dagster")
 
 _ROOMS = {
     "DagsterRedcapTranslator": "orchestration",

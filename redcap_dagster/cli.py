@@ -63,9 +63,7 @@ def _parser() -> argparse.ArgumentParser:
 def _client(options: argparse.Namespace) -> RedcapClient:
     url = options.url or os.environ.get(URL_VARIABLE)
     token = os.environ.get(TOKEN_VARIABLE)
-    lacking = [
-        name for name, value in ((URL_VARIABLE, url), (TOKEN_VARIABLE, token)) if not value
-    ]
+    lacking = [name for name, value in ((URL_VARIABLE, url), (TOKEN_VARIABLE, token)) if not value]
     if lacking or not url or not token:
         raise ConfigError(
             f"The environment variable{'s' if len(lacking) > 1 else ''} {' and '.join(lacking)} "

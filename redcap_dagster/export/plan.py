@@ -12,7 +12,7 @@ from redcap_dagster.errors import ConfigError
 from redcap_dagster.project import RedcapProject, plan_export_columns
 
 DEFAULT_CELLS_PER_REQUEST = 100_000
-"""Cells (rows × columns) one answer is planned to hold: a tenth of what servers die on."""
+"""Cells (rows times columns) one answer is planned to hold: a tenth of what servers die on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,4 +170,3 @@ class _BatchWorker:
             export_data_access_groups=True,
             export_blank_for_gray_form_status=True,
         )
-

@@ -1,1 +1,26 @@
-"""."""
+"""Dagster: the only room that imports it. Resource, translator, assets, checks, partitions."""
+
+from importlib.metadata import version
+
+from dagster_shared.libraries import DagsterLibraryRegistry
+
+from redcap_dagster.orchestration.assets import build_redcap_assets, redcap_assets
+from redcap_dagster.orchestration.partitions import record_partitions
+from redcap_dagster.orchestration.resource import RedcapResource
+from redcap_dagster.orchestration.study import StudyAssets
+from redcap_dagster.orchestration.translator import DagsterRedcapTranslator, RedcapTableProps
+
+__all__ = [
+    "DagsterRedcapTranslator",
+    "RedcapResource",
+    "RedcapTableProps",
+    "StudyAssets",
+    "build_redcap_assets",
+    "record_partitions",
+    "redcap_assets",
+]
+
+# `is_dagster_package=False` keeps Dagster from comparing our version with its own.
+DagsterLibraryRegistry.register(
+    "redcap-dagster", version("redcap-dagster"), is_dagster_package=False
+)

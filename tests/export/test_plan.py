@@ -88,7 +88,7 @@ def test_no_records_make_no_batches() -> None:
 
 
 def test_what_cannot_be_planned_is_refused() -> None:
-    with pytest.raises(ConfigError, match="Not instruments of this project: pain, zeal. It has"):
+    with pytest.raises(ConfigError, match=r"Not instruments of this project: pain, zeal\. It has"):
         plan_export(classic_project(), ["1"], instruments=["zeal", "pain"])
     with pytest.raises(ConfigError, match="planned twice"):
         plan_export(classic_project(), ["1", "1"])

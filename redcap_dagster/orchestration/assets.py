@@ -1,0 +1,169 @@
+"""`redcap_assets` and `build_redcap_assets`: a study's tables as one Dagster multi-asset."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from redcap_dagster.errors import ConfigError
+from redcap_dagster.orchestration.checks import SCHEMA_CHECK
+from redcap_dagster.orchestration.materialize import RedcapEvent
+from redcap_dagster.orchestration.resource import RedcapResource
+from redcap_dagster.orchestration.study import StudyAssets, remember_study
+from redcap_dagster.orchestration.tables import plan_study_tables
+from redcap_dagster.orchestration.translator import DagsterRedcapTranslator, RedcapTableProps
+from redcap_dagster.project import RedcapProject
+
+_PARTITIONED_KINDS = frozenset({"records", "instrument", "rejected_values"})
+
+
+def redcap_assets(
+    *,
+    project: RedcapProject,
+    out_dir: str | Path,
+    name: str | None = None,
+    key_prefix: str | Sequence[str] | None = None,
+    translator: DagsterRedcapTranslator | None = None,
+    partitions_def: dg.PartitionsDefinition[str] | None = None,
+    backfill_policy: dg.BackfillPolicy | None = None,
+    pool: str | None = None,
+    retry_policy: dg.RetryPolicy | None = None,
+    required_resource_keys: set[str] | None = None,
+) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """Make the decorated function the body of a study's assets.
+
+    ```python
+    @redcap_assets(
+        project=RedcapProject.from_snapshot("asthma.snapshot.json"),
+        out_dir="data/asthma",
+        key_prefix="asthma",
+    )
+    def asthma(context: dg.AssetExecutionContext, redcap: RedcapResource):
+        yield from redcap.materialize(context)
+    ```
+
+    Assets: `records` (as sent, all text), one for each instrument, `rejected_values`, `metadata`,
+    `users`, `form_event_mappings`; each instrument with a `schema` check. They can be selected
+    one by one: REDCap is asked only for the instruments that are.
+
+    Args:
+        project: The study's design, from a snapshot. Nothing is asked of REDCap here.
+        out_dir: Folder to publish the Parquet files in; made when it is not there.
+        name: Name of the op; None makes one from prefix and project id. Unique in a code location.
+        key_prefix: Put before every asset key.
+        translator: Makes the asset specs; None for `DagsterRedcapTranslator()`.
+        partitions_def: `record_partitions(n)`, for records, instruments and rejected values. None
+            for no partitions.
+        backfill_policy: How a backfill is cut into runs; None for a run each partition.
+        pool: Concurrency pool of the step. One pool for each server keeps runs from piling up.
+        retry_policy: Retries of the step, beside the retries of each request.
+        required_resource_keys: For a function that takes its resources from the context.
+
+    Raises:
+        ConfigError: Two tables get the same asset key.
+    """
+    translator = translator or DagsterRedcapTranslator()
+    prefix = [key_prefix] if isinstance(key_prefix, str) else list(key_prefix or [])
+    specs: list[dg.AssetSpec] = []
+    props_by_key: dict[dg.AssetKey, RedcapTableProps] = {}
+    for props in plan_study_tables(project):
+        spec = translator.get_asset_spec(props)
+        if prefix:
+            spec = spec.replace_attributes(key=spec.key.with_prefix(prefix))
+        if props.kind in _PARTITIONED_KINDS and partitions_def is not None:
+            spec = spec.replace_attributes(partitions_def=partitions_def)
+        if spec.key in props_by_key:
+            raise ConfigError(
+                f"Two tables have the asset key {spec.key.to_user_string()}: "
+                f"{props_by_key[spec.key].name} and {props.name}. Give them different keys in the "
+                "translator's get_asset_spec."
+            )
+        props_by_key[spec.key] = props
+        specs.append(spec)
+    study = StudyAssets(project, Path(out_dir), props_by_key)
+
+    def decorate(function: Callable[..., Any]) -> dg.AssetsDefinition:
+        assets = dg.multi_asset(
+            name=name or _op_name(prefix, project),
+            specs=specs,
+            check_specs=[
+                dg.AssetCheckSpec(
+                    SCHEMA_CHECK,
+                    asset=key,
+                    description="Types, choices, ranges and formats of the data dictionary, and "
+                    "the table's key. Shows counts by field and rule, never values.",
+                )
+                for key, props in props_by_key.items()
+                if props.kind == "instrument"
+            ],
+            can_subset=True,
+            backfill_policy=backfill_policy,
+            pool=pool,
+            retry_policy=retry_policy,
+            required_resource_keys=required_resource_keys,
+        )(function)
+        remember_study(assets, study)
+        return assets
+
+    return decorate
+
+
+def build_redcap_assets(
+    project: RedcapProject,
+    *,
+    out_dir: str | Path,
+    resource_key: str = "redcap",
+    name: str | None = None,
+    key_prefix: str | Sequence[str] | None = None,
+    translator: DagsterRedcapTranslator | None = None,
+    partitions_def: dg.PartitionsDefinition[str] | None = None,
+    backfill_policy: dg.BackfillPolicy | None = None,
+    pool: str | None = None,
+    retry_policy: dg.RetryPolicy | None = None,
+) -> dg.AssetsDefinition:
+    """A study's assets, ready for `dg.Definitions(assets=[...])`.
+
+    The same as `redcap_assets` over a function that yields `redcap.materialize(context)`.
+
+    Args:
+        project: The study's design, from a snapshot.
+        out_dir: Folder to publish the Parquet files in.
+        resource_key: Key of the `RedcapResource` in the definitions.
+        name: See `redcap_assets`, as for all that follow.
+        key_prefix: See there.
+        translator: See there.
+        partitions_def: See there.
+        backfill_policy: See there.
+        pool: See there.
+        retry_policy: See there.
+    """
+
+    @redcap_assets(
+        project=project,
+        out_dir=out_dir,
+        name=name,
+        key_prefix=key_prefix,
+        translator=translator,
+        partitions_def=partitions_def,
+        backfill_policy=backfill_policy,
+        pool=pool,
+        retry_policy=retry_policy,
+        required_resource_keys={resource_key},
+    )
+    def study_assets(context: dg.AssetExecutionContext) -> Iterator[RedcapEvent]:
+        redcap = getattr(context.resources, resource_key)
+        if not isinstance(redcap, RedcapResource):
+            raise ConfigError(
+                f"The resource {resource_key!r} is a {type(redcap).__name__}; these assets need a "
+                "RedcapResource."
+            )
+        yield from redcap.materialize(context)
+
+    return study_assets
+
+
+def _op_name(prefix: Sequence[str], project: RedcapProject) -> str:
+    words = "_".join(re.sub(r"[^A-Za-z0-9_]", "_", part) for part in prefix)
+    return f"redcap_{words or project.info.project_id}"

@@ -1,0 +1,278 @@
+"""Carries out what a Dagster step selects: export, tables, checks, one publication.
+
+The only place where this package's errors become Dagster's.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import Any, TypeAlias
+
+import dagster as dg
+
+from redcap_dagster.api import RedcapClient
+from redcap_dagster.errors import ApiError, RedcapDagsterError
+from redcap_dagster.export import (
+    ExportProgress,
+    iter_chunks,
+    plan_export,
+    read_design,
+    read_record_ids,
+)
+from redcap_dagster.orchestration.checks import SCHEMA_CHECK, SchemaCheck
+from redcap_dagster.orchestration.metadata import table_metadata
+from redcap_dagster.orchestration.partitions import records_in_partition
+from redcap_dagster.orchestration.progress import ProgressLog
+from redcap_dagster.orchestration.study import StudyAssets
+from redcap_dagster.orchestration.tables import plan_study_tables, read_small_table
+from redcap_dagster.orchestration.translator import RedcapTableProps
+from redcap_dagster.project import DesignChange, RedcapProject, check_same_project, diff_projects
+from redcap_dagster.tables import (
+    ExtractWriter,
+    PublishedExtract,
+    TableSpec,
+    plan_records_table,
+    plan_tables,
+)
+
+RedcapEvent: TypeAlias = dg.MaterializeResult[Any]
+
+_RECORD_KINDS = frozenset({"records", "instrument", "rejected_values"})
+_MOST_CHANGES_LOGGED = 20
+
+
+@dataclass(frozen=True)
+class ExportSettings:
+    """How an export is cut, and how much of it runs at once."""
+
+    concurrency: int
+    cells_per_request: int
+
+
+def materialize_study(
+    context: dg.AssetExecutionContext,
+    study: StudyAssets,
+    client: RedcapClient,
+    settings: ExportSettings,
+) -> Iterator[RedcapEvent]:
+    """Export, publish and report what a step selects.
+
+    Args:
+        context: Says which assets, checks and partitions are wanted.
+        study: The study the assets belong to.
+        client: Where to export from.
+        settings: How to export.
+
+    Yields:
+        One result for each selected asset, after everything of its partition was published.
+
+    Raises:
+        dg.Failure: It could not be done; what readers see is unchanged. Dagster may try again
+            only where that can help.
+    """
+    with _as_dagster_failure():
+        live = read_design(client)
+        check_same_project(study.project, live)
+        _log_design_changes(context, study.project, live)
+        step = _Step(context, study, client, settings, live)
+        for partition_key, keys in step.plan():
+            yield from step.publish(partition_key, keys)
+
+
+@contextmanager
+def _as_dagster_failure() -> Iterator[None]:
+    """Turn this package's errors into Dagster's, which say whether a retry can help."""
+    try:
+        yield
+    except RedcapDagsterError as error:
+        raise dg.Failure(
+            description=str(error),
+            metadata={"error": type(error).__name__},
+            allow_retries=isinstance(error, ApiError) and error.retryable,
+        ) from error
+
+
+def _log_design_changes(
+    context: dg.AssetExecutionContext, snapshot: RedcapProject, live: RedcapProject
+) -> None:
+    changes = diff_projects(snapshot, live)
+    if not changes:
+        return
+    shown = "; ".join(_change_sentence(change) for change in changes[:_MOST_CHANGES_LOGGED])
+    more = len(changes) - _MOST_CHANGES_LOGGED
+    context.log.warning(
+        "The study's design has %d changes since the snapshot that these assets were defined "
+        "from: %s%s. Tables are made by the design as it is now; run `redcap-dagster snapshot` to "
+        "define the assets by it too.",
+        len(changes),
+        shown,
+        f" and {more} more" if more > 0 else "",
+    )
+
+
+def _change_sentence(change: DesignChange) -> str:
+    what = f"field {change.field}" if change.field else f"instrument {change.instrument}"
+    return f"{what} {change.kind}"
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One Dagster step: what it selects, and the study as it is now."""
+
+    context: dg.AssetExecutionContext
+    study: StudyAssets
+    client: RedcapClient
+    settings: ExportSettings
+    live: RedcapProject
+
+    def plan(self) -> list[tuple[str | None, list[dg.AssetKey]]]:
+        """The selected assets by the partition they are published in; None for the study's own."""
+        selected = [key for key in self.study.props if key in self.context.selected_asset_keys]
+        if not self.context.has_partition_key and not self.context.has_partition_key_range:
+            return [(None, selected)] if selected else []
+        # The small tables have no partitions even where the records have.
+        records = [key for key in selected if self.study.props[key].kind in _RECORD_KINDS]
+        others = [key for key in selected if key not in records]
+        own: list[tuple[str | None, list[dg.AssetKey]]] = [(None, others)] if others else []
+        return own + [(key, records) for key in self.context.partition_keys if records]
+
+    def publish(
+        self, partition_key: str | None, keys: Sequence[dg.AssetKey]
+    ) -> Iterator[RedcapEvent]:
+        """Export and publish the tables of some assets, then report them."""
+        props = [self.study.props[key] for key in keys]
+        instruments = _instruments_to_ask(props, self.live)
+        specs = _specs_to_write(props, instruments, self.live)
+        checks = {
+            spec.name: SchemaCheck(self.live, spec.instrument)
+            for spec in specs
+            if spec.instrument is not None
+        }
+        progress = ExportProgress()
+        with ExtractWriter(self.study.shelf(partition_key), self.live, specs) as writer:
+            written = {spec.name for spec in specs}
+            for item in props:
+                if item.kind not in _RECORD_KINDS:
+                    writer.write_table(
+                        item.name, read_small_table(self.client, item.kind, self.live)
+                    )
+                elif item.kind == "instrument" and item.name not in written:
+                    # Gone from the study since the snapshot: no rows, but not an old table either.
+                    writer.write_table(item.name, item.spec.arrow_schema.empty_table())
+            if instruments:
+                self._export(writer, partition_key, instruments, checks, progress)
+            extract = writer.publish(self._facts(partition_key, progress))
+        yield from self._report(partition_key, extract, checks, progress)
+
+    def _export(
+        self,
+        writer: ExtractWriter,
+        partition_key: str | None,
+        instruments: Sequence[str],
+        checks: Mapping[str, SchemaCheck],
+        progress: ExportProgress,
+    ) -> None:
+        record_ids = records_in_partition(read_record_ids(self.client, self.live), partition_key)
+        plan = plan_export(
+            self.live,
+            record_ids,
+            instruments=instruments,
+            cells_per_request=self.settings.cells_per_request,
+        )
+        self.context.log.info(
+            "Exporting %d records, %d instruments, in %d requests of up to %d records.",
+            plan.record_count,
+            len(plan.instruments),
+            len(plan.batches),
+            plan.records_per_request,
+        )
+        chunks = iter_chunks(
+            self.client,
+            self.live,
+            plan,
+            concurrency=self.settings.concurrency,
+            progress=progress,
+        )
+        log = ProgressLog(self.context, progress)
+        for chunk in chunks:
+            split = writer.write(chunk.table)
+            for name, table in split.tables.items():
+                checks[name].judge(table)
+            for check in checks.values():
+                check.count_rejected(split.rejected)
+            log.tell()
+
+    def _facts(self, partition_key: str | None, progress: ExportProgress) -> dict[str, object]:
+        """What the manifest says of the extract beside its tables. No values, ids or tokens."""
+        return {
+            "package_version": version("redcap-dagster"),
+            "redcap_version": self.live.redcap_version,
+            "project_id": self.live.info.project_id,
+            "design_fingerprint": self.live.fingerprint,
+            "partition": partition_key,
+            "export": asdict(progress),
+            "requests": self.client.stats.requests,
+            "retries": self.client.stats.retries,
+        }
+
+    def _report(
+        self,
+        partition_key: str | None,
+        extract: PublishedExtract,
+        checks: Mapping[str, SchemaCheck],
+        progress: ExportProgress,
+    ) -> Iterator[RedcapEvent]:
+        """Tell Dagster of every table that this extract wrote, selected or not."""
+        live_specs = {item.name: item.spec for item in plan_study_tables(self.live)}
+        wanted_checks = self.context.selected_asset_check_keys
+        for key, props in self.study.props.items():
+            table = extract.tables.get(props.name)
+            if table is None or table.extract_id != extract.extract_id:
+                continue
+            metadata = table_metadata(
+                live_specs.get(props.name, props.spec),
+                table,
+                uri=self.study.shelf(partition_key) / "current" / f"{props.name}.parquet",
+                is_partition=partition_key is not None,
+            )
+            metadata["redcap/extract_id"] = extract.extract_id
+            if props.kind in _RECORD_KINDS:
+                metadata["redcap/records_exported"] = progress.records_done
+            if key not in self.context.selected_asset_keys:
+                # Written with what was selected: `rejected_values` with its instrument, say.
+                self.context.log_event(
+                    dg.AssetMaterialization(key, metadata=metadata, partition=partition_key)
+                )
+                continue
+            yield dg.MaterializeResult(
+                asset_key=key,
+                metadata=metadata,
+                data_version=dg.DataVersion(table.sha256),
+                check_results=[checks[props.name].result(key)]
+                if props.name in checks and dg.AssetCheckKey(key, SCHEMA_CHECK) in wanted_checks
+                else [],
+            )
+
+
+def _instruments_to_ask(props: Sequence[RedcapTableProps], live: RedcapProject) -> tuple[str, ...]:
+    """The instruments whose forms are exported: those selected, or all for what needs all."""
+    if any(item.kind in {"records", "rejected_values"} for item in props):
+        return tuple(live.instruments_by_name)
+    wanted = {item.spec.instrument for item in props if item.kind == "instrument"}
+    return tuple(name for name in live.instruments_by_name if name in wanted)
+
+
+def _specs_to_write(
+    props: Sequence[RedcapTableProps], instruments: Sequence[str], live: RedcapProject
+) -> list[TableSpec]:
+    """The tables made from the export, laid out by the design as it is now.
+
+    `rejected_values` is made with the tables of its instruments, so it brings all of them.
+    """
+    kinds = {item.kind for item in props}
+    wanted = {item.spec.instrument for item in props if item.kind == "instrument"}
+    if "rejected_values" in kinds:
+        wanted = set(instruments)
+    specs = [spec for spec in plan_tables(live) if spec.instrument in wanted]
+    return [plan_records_table(live), *specs] if "records" in kinds else specs

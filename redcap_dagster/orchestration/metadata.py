@@ -1,0 +1,104 @@
+"""What Dagster shows of a table: columns with their meaning. Never values."""
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TypeAlias
+
+import dagster as dg
+
+from redcap_dagster.tables import PublishedTable, TableColumn, TableSpec
+
+RawMetadata: TypeAlias = int | str | dg.TableSchema
+"""The kinds of metadata values that a table has."""
+
+_MOST_CHOICES_SHOWN = 20
+_MOST_LETTERS_SHOWN = 300
+
+
+def column_schema(spec: TableSpec) -> dg.TableSchema:
+    """The columns of a table: type, the field's label, constraints of the dictionary, tags."""
+    return dg.TableSchema(
+        columns=[_column(column, spec) for column in spec.columns],
+        constraints=dg.TableConstraints(other=[f"unique by {', '.join(spec.key_columns)}"])
+        if spec.key_columns
+        else None,
+    )
+
+
+def table_metadata(
+    spec: TableSpec, table: PublishedTable, *, uri: Path, is_partition: bool
+) -> dict[str, RawMetadata]:
+    """What Dagster shows of a table that was published: rows, size, columns, where it is."""
+    rows = "dagster/partition_row_count" if is_partition else "dagster/row_count"
+    return {
+        rows: table.rows,
+        "dagster/size_bytes": table.bytes,
+        "dagster/uri": str(uri),
+        "dagster/column_schema": column_schema(spec),
+        "redcap/sha256": table.sha256,
+    }
+
+
+def _column(column: TableColumn, spec: TableSpec) -> dg.TableColumn:
+    return dg.TableColumn(
+        name=column.name,
+        type=str(column.arrow_type),
+        description=_one_line(column.description) or None,
+        constraints=dg.TableColumnConstraints(
+            nullable=column.nullable,
+            unique=spec.key_columns == (column.name,),
+            other=list(_constraints(column)),
+        ),
+        tags=_tags(column),
+    )
+
+
+def _constraints(column: TableColumn) -> Iterable[str]:
+    field = column.field
+    if field is None or column.role not in {"value", "checkbox", "record_id"}:
+        return
+    if field.is_required:
+        yield "required"
+    if field.validation:
+        yield f"format {field.validation}"
+    if field.minimum:
+        yield f"at least {field.minimum}"
+    if field.maximum:
+        yield f"at most {field.maximum}"
+    if field.choices and column.role == "value":
+        codes = [choice.code for choice in field.choices]
+        more = len(codes) - _MOST_CHOICES_SHOWN
+        shown = ", ".join(codes[:_MOST_CHOICES_SHOWN])
+        yield f"one of {shown}" + (f" and {more} more" if more > 0 else "")
+    if field.branching_logic:
+        yield f"shown if {_one_line(field.branching_logic)}"
+
+
+def _tags(column: TableColumn) -> dict[str, str]:
+    tags = {"redcap/role": column.role}
+    if column.field is not None:
+        tags["redcap/form"] = column.field.instrument
+        tags["redcap/field"] = column.field.name
+        tags["redcap/field_type"] = column.field.field_type
+        if column.field.is_identifier:
+            tags["redcap/identifier"] = "y"
+    elif column.source is not None and column.source.instrument:
+        tags["redcap/form"] = column.source.instrument
+    return tags
+
+
+def _one_line(text: str) -> str:
+    """Text without HTML and line breaks, cut where it is long."""
+    plain = re.sub(r"\s+", " ", re.sub(r"<[^<>]*>", "", text)).strip()
+    if len(plain) <= _MOST_LETTERS_SHOWN:
+        return plain
+    return f"{plain[:_MOST_LETTERS_SHOWN]}…"
+
+
+def as_text(value: object) -> str:
+    """A value of a JSON answer as the text of a cell: "" for null, JSON for lists and objects."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

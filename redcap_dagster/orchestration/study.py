@@ -1,0 +1,57 @@
+"""One study as Dagster sees it: its design, the tables it becomes, where they go, their keys."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from weakref import WeakKeyDictionary
+
+import dagster as dg
+
+from redcap_dagster.errors import ConfigError
+from redcap_dagster.orchestration.translator import RedcapTableProps
+from redcap_dagster.project import RedcapProject
+
+
+@dataclass(frozen=True)
+class StudyAssets:
+    """What one `redcap_assets` function materializes.
+
+    Attributes:
+        project: The design that the definitions were made from.
+        out_dir: Folder of the study's tables. Unpartitioned tables are published in it, those of
+            a partition in the folder of that name inside it.
+        props: Every table of the study, by the asset key the translator gave it.
+    """
+
+    project: RedcapProject
+    out_dir: Path
+    props: dict[dg.AssetKey, RedcapTableProps]
+
+    def shelf(self, partition_key: str | None) -> Path:
+        """The folder that a partition's tables are published in; None for the study's own."""
+        return self.out_dir if partition_key is None else self.out_dir / partition_key
+
+
+# Dagster rebuilds AssetsDefinition objects freely but keeps the op inside them, so the op is what
+# a running step can be recognised by. Putting the study into the specs' metadata, as other
+# integrations do, would show it in the page and in every snapshot of the code location.
+_STUDIES: "WeakKeyDictionary[dg.OpDefinition, StudyAssets]" = WeakKeyDictionary()
+
+
+def remember_study(assets: dg.AssetsDefinition, study: StudyAssets) -> None:
+    """Let `study_of` find the study of a step that executes these assets."""
+    _STUDIES[assets.op] = study
+
+
+def study_of(context: dg.AssetExecutionContext) -> StudyAssets:
+    """The study whose assets the running step belongs to.
+
+    Raises:
+        ConfigError: The function was not decorated with `redcap_assets`.
+    """
+    study = _STUDIES.get(context.op_def)
+    if study is None:
+        raise ConfigError(
+            "materialize(context) works in a function decorated with @redcap_assets. Elsewhere, "
+            "give the study: materialize(context, study)."
+        )
+    return study

@@ -1,0 +1,127 @@
+"""From a table of the study to the asset spec that Dagster shows: the one override point."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import dagster as dg
+
+from redcap_dagster.orchestration.metadata import column_schema
+from redcap_dagster.project import Instrument, RedcapProject
+from redcap_dagster.tables import TableSpec
+
+TableKind = Literal[
+    "records", "instrument", "rejected_values", "metadata", "users", "form_event_mappings"
+]
+"""What a table holds: the raw export, one instrument, or one of the study's small tables."""
+
+
+@dataclass(frozen=True)
+class RedcapTableProps:
+    """Everything about one table that a translator may use.
+
+    Attributes:
+        name: Name of the table: the instrument's unique name, or the kind.
+        kind: What the table holds.
+        project: The design of the study.
+        spec: Columns of the table with their types.
+        instrument: The instrument, for tables of that kind; else None.
+    """
+
+    name: str
+    kind: TableKind
+    project: RedcapProject
+    spec: TableSpec
+    instrument: Instrument | None = None
+
+
+class DagsterRedcapTranslator:
+    """Turns tables of a study into asset specs. Override `get_asset_spec` to change them.
+
+    ```python
+    class MyTranslator(DagsterRedcapTranslator):
+        def get_asset_spec(self, props: RedcapTableProps) -> dg.AssetSpec:
+            spec = super().get_asset_spec(props)
+            return spec.replace_attributes(key=spec.key.with_prefix("clinical"))
+    ```
+    """
+
+    def get_asset_spec(self, props: RedcapTableProps) -> dg.AssetSpec:
+        """The spec of one table: key, description, kinds, group, column schema, code version."""
+        return dg.AssetSpec(
+            key=dg.AssetKey([props.name]),
+            description=_describe(props),
+            group_name=_group_name(props.project),
+            kinds={"redcap", "parquet"},
+            tags=_tags(props),
+            metadata={"dagster/column_schema": column_schema(props.spec)},
+            code_version=props.project.fingerprint[:16],
+            skippable=True,
+        )
+
+
+def _group_name(project: RedcapProject) -> str:
+    words = re.sub(r"[^a-z0-9]+", "_", project.info.title.lower()).strip("_")
+    return words[:60] or f"redcap_project_{project.info.project_id}"
+
+
+def _tags(props: RedcapTableProps) -> dict[str, str]:
+    tags = {"redcap/project_id": str(props.project.info.project_id), "redcap/table": props.kind}
+    if props.instrument is not None:
+        tags["redcap/structure"] = props.spec.structure
+    return tags
+
+
+def _describe(props: RedcapTableProps) -> str:
+    match props.kind:
+        case "records":
+            return (
+                "The whole export as REDCap sent it: every cell as text, one row a record, event "
+                "and repeat instance."
+            )
+        case "rejected_values":
+            return (
+                "Every value that does not fit the type its field has in the data dictionary, with "
+                "its raw text; in the typed tables these cells are null."
+            )
+        case "metadata":
+            return "The study's data dictionary, one row a field."
+        case "users":
+            return "Users of the project and their rights. Names persons; no data of participants."
+        case "form_event_mappings":
+            return "Which instrument is used in which event; no rows in a classic project."
+        case "instrument":
+            return _describe_instrument(props)
+
+
+def _describe_instrument(props: RedcapTableProps) -> str:
+    instrument = props.instrument
+    if instrument is None:  # an instrument table always has one
+        return props.name
+    identifiers = sum(1 for field in instrument.fields if field.is_identifier)
+    facts = [
+        f"**{_plain(instrument.label)}**",
+        f"One row for each {', '.join(f'`{name}`' for name in props.spec.key_columns)}.",
+        _count(len(instrument.fields), "field"),
+    ]
+    if identifiers:
+        facts.append(f"{_count(identifiers, 'field')} flagged as identifying a person")
+    events = props.project.events_of(instrument.name)
+    if events:
+        facts.append(f"used in {_count(len(events), 'event')}")
+    return f"{facts[0]}. {facts[1]} {_sentence(facts[2:])}"
+
+
+def _sentence(parts: Sequence[str]) -> str:
+    text = ", ".join(parts)
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _plain(label: str) -> str:
+    """A label without HTML and line breaks, at most 200 characters."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "", label)).strip()[:200]
