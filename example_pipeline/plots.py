@@ -80,8 +80,14 @@ def _distinct(rows: Sequence[Row], column: str) -> list[Any]:
     return list(dict.fromkeys(row[column] for row in rows))
 
 
-def _legend(axes: Axes) -> None:
-    axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+def _legend(axes: Axes, *, is_stacked: bool = False) -> None:
+    axes.legend(
+        frameon=False,
+        fontsize=9,
+        loc="upper left",
+        bbox_to_anchor=(1.0, 1.0),
+        reverse=is_stacked,
+    )
 
 
 def _draw_enrolment(axes: Axes, rows: Sequence[Row]) -> None:
@@ -104,7 +110,7 @@ def _draw_enrolment(axes: Axes, rows: Sequence[Row]) -> None:
     shown = range(0, len(months), -(-len(months) // MOST_MONTHS_NAMED))
     axes.set_xticks(list(shown), [f"{months[index]:%b}\n{months[index]:%Y}" for index in shown])
     axes.set_ylabel("Participants enrolled")
-    _legend(axes)
+    _legend(axes, is_stacked=True)
 
 
 def _describe_enrolment(rows: Sequence[Row]) -> str:

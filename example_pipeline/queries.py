@@ -26,8 +26,15 @@ class NothingPublishedError(FileNotFoundError):
     """The study's table has not been published where it is looked for."""
 
 
+class MixedPartitionsError(ValueError):
+    """A table has been published under several partitionings; adding them up would count twice."""
+
+
 def published_files(shelf: Path, table: str) -> list[Path]:
     """The Parquet files that hold a table of a study now, one for each partition.
+
+    They are named by the folders they really lie in, so that they stay the same ones while the
+    next extract is published.
 
     Args:
         shelf: The study's folder: `<shelf>/current/<table>.parquet`, or one such folder for each
@@ -36,15 +43,26 @@ def published_files(shelf: Path, table: str) -> list[Path]:
 
     Raises:
         NothingPublishedError: There is none.
+        MixedPartitionsError: There are some of different partitionings.
     """
     name = f"current/{table}.parquet"
-    files = sorted([*shelf.glob(name), *shelf.glob(f"*/{name}")])
+    files = [*shelf.glob(name), *sorted(shelf.glob(f"*/{name}"))]
     if not files:
         raise NothingPublishedError(
             f"No file of the table {table} is published in {shelf}. Materialize the study's asset "
             f"{table} first."
         )
-    return files
+    # `bucket-03-of-16` → `16`; the shelf itself holds a table without partitions.
+    partitionings = {
+        "" if file.parent.parent == shelf else file.parent.parent.name.rpartition("-of-")[2]
+        for file in files
+    }
+    if len(partitionings) > 1:
+        raise MixedPartitionsError(
+            f"The table {table} is published in {shelf} under {len(partitionings)} partitionings. "
+            "Delete the folders of those that are no longer used."
+        )
+    return [file.resolve() for file in files]
 
 
 def run_query(name: str, tables: Mapping[str, Sequence[Path]]) -> pa.Table:

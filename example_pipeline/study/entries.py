@@ -1,16 +1,12 @@
-"""One function per instrument: draws the values of what is filled in at one visit."""
+"""The instruments that do not repeat: draws the values of what is filled in at one visit."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import date, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 
 from example_pipeline.study.calculations import Values
-from example_pipeline.study.design import DATA_CUT, MISSING_DATA_CODES
-from example_pipeline.study.dice import Dice
-from example_pipeline.study.dictionary import checkbox_column, read_dictionary
-from example_pipeline.study.people import Person
+from example_pipeline.study.dictionary import checkbox_column
+from example_pipeline.study.filling import Visit, leave_out, moment, remark, ticks
 
-ADD_ON_ARM = 2
 FEV1_GAIN = {
     1: {"baseline": 0.0, "month_1": 1.0, "month_3": 1.5, "month_6": 2.0, "month_12": 2.2},
     2: {"baseline": 0.0, "month_1": 4.0, "month_3": 7.0, "month_6": 9.0, "month_12": 10.5},
@@ -19,44 +15,8 @@ FEV1_GAIN = {
 
 CONTROL_GAIN = {"baseline": 0.0, "month_3": 0.25, "month_6": 0.45, "month_12": 0.6}
 EOSINOPHIL_FACTOR = {"baseline": 1.0, "month_6": 0.3, "month_12": 0.22}
-REMARKS = (
-    "Good cooperation 👍",
-    'Said: "much easier to breathe"',
-    "Came late; bus strike.\nMeasured in the afternoon instead.",
-    "Cough during the second blow <repeat>, third & fourth fine",
-    "Used a rescue inhaler 5 h before\n\n→ still within protocol",
-    "Größe und Gewicht kontrolliert; œdème léger, «rien d'autre»",
-)
-TERMS = (
-    "Headache", "Nasopharyngitis", "Injection site reaction", "Cough", "Back pain", "Nausea",
-    "Asthma exacerbation", "Sinusitis", "Fatigue", "Rash, arms", "Influenza-like illness",
-)  # fmt: skip
-MEDICATIONS = (
-    ("Budesonide", "ICS", "ug", ("200", "400")),
-    ("Fluticasone/salmeterol", "LABA", "ug", ("250", "500")),
-    ("Salbutamol", "SABA", "puff", ("1", "2")),
-    ("Montelukast", "LTRA", "mg", ("10",)),
-    ("Prednisolone", "OCS", "mg", ("2.5", "5", "7.5")),
-    ("Vitamin D", "OTH", "ug", ("12.5", "25")),
-)
-MISSING_SHARE = 0.015
 TIMESTAMP = "asthma_control_test_timestamp"
 NOT_COMPLETED = "[not completed]"
-
-
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """Who came, on which day, to which event (without its arm)."""
-
-    dice: Dice
-    person: Person
-    stem: str
-    day: date
-
-    @property
-    def is_biologic(self) -> bool:
-        """Whether the participant is in the add-on arm."""
-        return self.person.arm.number == ADD_ON_ARM
 
 
 def enrolment(visit: Visit) -> Values:
@@ -70,7 +30,7 @@ def enrolment(visit: Visit) -> Values:
         values["screen_failure_reason"] = dice.choice(("REV", "SMK", "INF", "WDR"))
         return values
     values["enrolment_date"] = person.enrolled.isoformat()
-    values["randomised_at"] = _moment(dice, person.enrolled, seconds=True)
+    values["randomised_at"] = moment(dice, person.enrolled, seconds=True)
     return values
 
 
@@ -94,7 +54,7 @@ def demographics(visit: Visit) -> Values:
     if dice.chance(0.02):
         values[checkbox_column("race", dice.choice(("NI", "ASKU")))] = "1"
     else:
-        values |= _ticks("demographics", "race", race or {"99"})
+        values |= ticks("demographics", "race", race or {"99"})
     if dice.chance(0.08):
         del values["phone"]
     return values
@@ -121,9 +81,9 @@ def medical_history(visit: Visit) -> Values:
     if values["hospitalised"] == "1":
         values["hospital_admissions"] = str(dice.integer(1, 5))
     comorbidities = dice.some({"AR": 0.48, "CRS": 0.27, "GERD": 0.19, "ECZ": 0.16})
-    values |= _ticks("medical_history", "comorbidities", comorbidities or {"None"})
-    _remark(dice, values, "history_notes", 0.2)
-    _leave_out(dice, values, ("diagnosis_year", "family_history", "exacerbations_prior_year"))
+    values |= ticks("medical_history", "comorbidities", comorbidities or {"None"})
+    remark(dice, values, "history_notes", 0.2)
+    leave_out(dice, values, ("diagnosis_year", "family_history", "exacerbations_prior_year"))
     return values
 
 
@@ -144,8 +104,8 @@ def spirometry(visit: Visit) -> Values:
     }
     if values["bronchodilator_given"] == "1":
         values["post_fev1_l"] = f"{fev1 * dice.number(1.02, 1.16):.2f}"
-    _remark(dice, values, "spirometry_notes", 0.05)
-    _leave_out(dice, values, ("fvc_l", "quality_grade", "spirometry_time"))
+    remark(dice, values, "spirometry_notes", 0.05)
+    leave_out(dice, values, ("fvc_l", "quality_grade", "spirometry_time"))
     return values
 
 
@@ -159,12 +119,12 @@ def asthma_control_test(visit: Visit) -> Values:
         values["control_today"] = str(round(dice.between(level * 20, 8, 0, 100)))
     how = dice.weighted({"online": 0.86, "paper": 0.11, "left": 0.03})
     if how == "online":
-        values[TIMESTAMP] = _moment(dice, visit.day, seconds=True)
+        values[TIMESTAMP] = moment(dice, visit.day, seconds=True)
     if how == "left":
         values.pop("control_today", None)
         values[TIMESTAMP] = NOT_COMPLETED
     else:
-        _remark(dice, values, "act_comment", 0.04)
+        remark(dice, values, "act_comment", 0.04)
     return values
 
 
@@ -174,78 +134,16 @@ def laboratory(visit: Visit) -> Values:
     factor = EOSINOPHIL_FACTOR[visit.stem] if visit.is_biologic else 1.0
     eosinophils = dice.between(0.42, 0.16, 0.02, 1.4) * factor
     values = {
-        "sample_taken_at": _moment(dice, visit.day),
+        "sample_taken_at": moment(dice, visit.day),
         "fasting": "1" if dice.chance(0.4) else "0",
         "haemoglobin": f"{dice.between(13.9, 1.2, 9, 18):.1f}",
         "eosinophils": f"{eosinophils:.2f}".replace(".", ","),
         "total_ige": str(round(dice.between(280, 160, 3, 1400))),
         "crp": f"{dice.between(3.2, 2.4, 0.3, 30):.1f}".replace(".", ","),
         "sample_condition": dice.weighted({"OK": 0.93, "HEM": 0.04, "LIP": 0.02, "INS": 0.01}),
-        "analysed_at": _moment(dice, visit.day + timedelta(days=1), seconds=True),
+        "analysed_at": moment(dice, visit.day + timedelta(days=1), seconds=True),
     }
-    _leave_out(dice, values, ("haemoglobin", "eosinophils", "total_ige", "crp", "fasting"))
-    return values
-
-
-def medications(visit: Visit) -> list[Values]:
-    """What is taken at baseline."""
-    return [_medication(visit.dice, visit.day) for _ in range(visit.dice.integer(1, 3))]
-
-
-def adverse_events(visit: Visit) -> list[Values]:
-    """What has happened since the last visit."""
-    weights = {"0": 0.72, "1": 0.2, "2": 0.06, "3": 0.02}
-    if visit.is_biologic:
-        weights = {"0": 0.66, "1": 0.25, "2": 0.07, "3": 0.02}
-    count = int(visit.dice.weighted(weights))
-    return [_adverse_event(visit.dice, visit.day) for _ in range(count)]
-
-
-def _medication(dice: Dice, seen_on: date) -> Values:
-    """One medication taken at baseline."""
-    name, kind, unit, doses = dice.choice(MEDICATIONS)
-    started = seen_on - timedelta(days=dice.integer(30, 1800))
-    is_ongoing = dice.chance(0.85)
-    values = {
-        "med_name": name,
-        "med_class": kind,
-        "med_dose": dice.choice(doses),
-        "med_dose_unit": unit,
-        "med_start": started.isoformat(),
-        "med_ongoing": "1" if is_ongoing else "0",
-    }
-    if not is_ongoing:
-        values["med_stop"] = (started + timedelta(days=dice.integer(5, 29))).isoformat()
-    # Someone who still takes it often does not know since when.
-    if is_ongoing and dice.chance(0.06):
-        values["med_start"] = "UNK"
-    return values
-
-
-def _adverse_event(dice: Dice, seen_on: date) -> Values:
-    """One adverse event, told at a visit."""
-    onset = seen_on - timedelta(days=dice.integer(1, 25))
-    severity = dice.weighted({"1": 0.55, "2": 0.32, "3": 0.11, "4": 0.02})
-    is_serious = severity == "4" or (severity == "3" and dice.chance(0.4))
-    outcome = dice.weighted({"1": 0.74, "2": 0.16, "3": 0.08, "4": 0.02})
-    values = {
-        "ae_term": dice.choice(TERMS),
-        "ae_severity": severity,
-        "ae_serious": "1" if is_serious else "0",
-        "ae_related": dice.weighted({"0": 0.6, "1": 0.3, "2": 0.1}),
-        "ae_onset": _moment(dice, onset),
-        "ae_outcome": outcome,
-    }
-    if outcome in {"1", "4"}:
-        resolved = onset + timedelta(days=dice.integer(1, 20))
-        values["ae_resolved"] = min(resolved, DATA_CUT).isoformat()
-    if is_serious:
-        values["ae_reported_at"] = _moment(dice, onset + timedelta(days=1), seconds=True)
-        values["ae_narrative"] = (
-            f"Began on {onset}.\nSeen in the emergency department, treated & sent home.\n"
-            'Investigator: "recovered as expected" ✔'
-        )
-    _leave_out(dice, values, ("ae_onset", "ae_related"))
+    leave_out(dice, values, ("haemoglobin", "eosinophils", "total_ige", "crp", "fasting"))
     return values
 
 
@@ -258,7 +156,7 @@ def study_completion(visit: Visit) -> Values:
         "satisfaction": str(round(dice.between(7.5, 1.6, 0, 10))),
         "discharge_letter": "letter.txt",
     }
-    _remark(dice, values, "closing_notes", 0.1)
+    remark(dice, values, "closing_notes", 0.1)
     return values
 
 
@@ -269,7 +167,7 @@ def withdrawal(visit: Visit) -> Values:
         "last_contact": visit.day.isoformat(),
         "withdrawal_reason": visit.dice.weighted({"LFU": 0.45, "WDC": 0.3, "AE": 0.15, "MOV": 0.1}),
     }
-    _remark(visit.dice, values, "closing_notes", 0.1)
+    remark(visit.dice, values, "closing_notes", 0.1)
     return values
 
 
@@ -282,38 +180,3 @@ FORMS: dict[str, Callable[[Visit], Values]] = {
     "laboratory": laboratory,
     "study_completion": study_completion,
 }
-REPEATING_FORMS: dict[str, Callable[[Visit], list[Values]]] = {
-    "medications": medications,
-    "adverse_events": adverse_events,
-}
-
-
-def _ticks(form: str, field: str, ticked: Iterable[str]) -> Values:
-    """Every column of a checkbox, the missing data codes' columns too, as REDCap exports them."""
-    (definition,) = (
-        item
-        for instrument in read_dictionary()
-        if instrument.name == form
-        for item in instrument.fields
-        if item.name == field
-    )
-    codes = [code for code, _ in (*definition.choices, *MISSING_DATA_CODES)]
-    return {checkbox_column(field, code): str(int(code in ticked)) for code in codes}
-
-
-def _moment(dice: Dice, day: date, *, seconds: bool = False) -> str:
-    """A time of the day as REDCap exports it: one blank between date and time."""
-    text = f"{day} {dice.integer(7, 18):02d}:{dice.integer(0, 59):02d}"
-    return f"{text}:{dice.integer(0, 59):02d}" if seconds else text
-
-
-def _remark(dice: Dice, values: Values, field: str, probability: float) -> None:
-    if dice.chance(probability):
-        values[field] = dice.choice(REMARKS)
-
-
-def _leave_out(dice: Dice, values: Values, fields: Iterable[str]) -> None:
-    """Replace some values by the code that says why they are missing."""
-    for field in fields:
-        if dice.chance(MISSING_SHARE):
-            values[field] = dice.weighted({code: 1.0 for code, _ in MISSING_DATA_CODES})

@@ -10,13 +10,8 @@ from itertools import groupby
 
 from example_pipeline.study.design import EVENTS, EXPORTED_AT, REDCAP_VERSION, TITLE
 from example_pipeline.study.dictionary import Form
-from example_pipeline.study.odm_design import (
-    METADATA_OID,
-    STUDY_OID,
-    column_groups,
-    escape,
-    iter_design,
-)
+from example_pipeline.study.odm_design import METADATA_OID, STUDY_OID, iter_design
+from example_pipeline.study.odm_fields import column_groups, escape
 from example_pipeline.study.visits import Entry, Record
 
 FILE_TEXTS = {

@@ -11,15 +11,10 @@ from datetime import date, timedelta
 from example_pipeline.study.calculations import Values, age, calculate
 from example_pipeline.study.design import DATA_CUT, EVENTS, Event
 from example_pipeline.study.dice import Dice, working_day
-from example_pipeline.study.entries import (
-    FORMS,
-    NOT_COMPLETED,
-    REPEATING_FORMS,
-    TIMESTAMP,
-    Visit,
-    withdrawal,
-)
+from example_pipeline.study.entries import FORMS, NOT_COMPLETED, TIMESTAMP, withdrawal
+from example_pipeline.study.filling import Visit
 from example_pipeline.study.people import Person
+from example_pipeline.study.repeating_entries import REPEATING_FORMS
 
 MISSED_VISIT_SHARE = 0.05
 

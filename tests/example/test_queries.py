@@ -8,6 +8,7 @@ import pytest
 
 from example_pipeline.queries import (
     TABLES_READ,
+    MixedPartitionsError,
     NothingPublishedError,
     count_enrolled,
     published_files,
@@ -90,3 +91,12 @@ def test_a_table_in_partitions_is_read_as_one(
 def test_a_table_that_was_not_published_is_named_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(NothingPublishedError, match="Materialize the study's asset enrolment"):
         published_files(tmp_path, "enrolment")
+
+
+def test_a_table_published_under_two_partitionings_is_refused(publish: Callable[..., Path]) -> None:
+    publish("bucket-0-of-2/current", enrolment=[])
+    shelf = publish("bucket-0-of-4/current", enrolment=[])
+    with pytest.raises(MixedPartitionsError, match="2 partitionings"):
+        published_files(shelf, "enrolment")
+    with pytest.raises(MixedPartitionsError, match="3 partitionings"):
+        published_files(publish(enrolment=[]), "enrolment")
