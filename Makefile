@@ -20,7 +20,7 @@ demo: $(VENV)/.installed ## run the whole example pipeline against our own REDCa
 	$(BIN)/python -m example_pipeline.demo
 
 ui: $(VENV)/.installed ## open Dagster's page on the same study: http://127.0.0.1:3000 (PORT=… for another)
-	@mkdir -p $(DAGSTER_HOME)
+	@$(BIN)/python -c "from example_pipeline import demo; demo.prepare_dagster_home(demo.Path('$(DAGSTER_HOME)'))"
 	$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(PORT)
 
 test: $(VENV)/.installed-dev ## run every test (ARGS="-k words" chooses)

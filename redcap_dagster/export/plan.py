@@ -14,6 +14,9 @@ from redcap_dagster.project import RedcapProject, plan_export_columns
 DEFAULT_CELLS_PER_REQUEST = 100_000
 """Cells (rows times columns) one answer is planned to hold: a tenth of what servers die on."""
 
+MOST_RECORDS_PER_REQUEST = 900
+"""PHP drops form fields beyond its `max_input_vars` (1,000 by default) without a word."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -83,7 +86,7 @@ def plan_export(
     asked = select_instruments(project, instruments)
     columns = len(plan_export_columns(project, asked))
     rows = _rows_per_record(project, asked)
-    size = max(1, cells_per_request // (columns * rows))
+    size = min(max(1, cells_per_request // (columns * rows)), MOST_RECORDS_PER_REQUEST)
     batches = tuple(
         Batch(tuple(record_ids[start : start + size]), asked)
         for start in range(0, len(record_ids), size)

@@ -142,8 +142,9 @@ class _BatchWorker:
 
     def _ask_until_whole(self, batch: Batch) -> Chunk:
         for attempt in range(1, _TRIES_OF_A_SHORT_ANSWER + 1):
+            body = self._ask(batch)  # the client has retried what a retry can help
             try:
-                chunk = read_chunk(self._ask(batch), batch, self._columns)
+                chunk = read_chunk(body, batch, self._columns)
             except AnswerError:
                 if attempt == _TRIES_OF_A_SHORT_ANSWER:
                     raise

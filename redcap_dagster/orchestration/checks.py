@@ -1,7 +1,7 @@
 """The `schema` asset check of an instrument table: rules broken, counted, never shown by value."""
 
 from collections import Counter
-from collections.abc import Mapping
+from typing import Any
 
 import dagster as dg
 import pyarrow as pa
@@ -60,9 +60,7 @@ class SchemaCheck:
             metadata=self._metadata(findings),
         )
 
-    def _metadata(
-        self, findings: list[tuple[str, str, int]]
-    ) -> Mapping[str, dg.MetadataValue[object]]:
+    def _metadata(self, findings: list[tuple[str, str, int]]) -> dict[str, dg.MetadataValue[Any]]:
         return {
             "rows": dg.MetadataValue.int(self._rows),
             "broken_rules": dg.MetadataValue.int(len(findings)),

@@ -154,9 +154,8 @@ class _Step:
             written = {spec.name for spec in specs}
             for item in props:
                 if item.kind not in _RECORD_KINDS:
-                    writer.write_table(
-                        item.name, read_small_table(self.client, item.kind, self.live)
-                    )
+                    table = read_small_table(self.client, item.kind, self.live)
+                    writer.write_table(item.name, table)
                 elif item.kind == "instrument" and item.name not in written:
                     # Gone from the study since the snapshot: no rows, but not an old table either.
                     writer.write_table(item.name, item.spec.arrow_schema.empty_table())

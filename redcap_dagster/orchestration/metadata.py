@@ -77,7 +77,7 @@ def _constraints(column: TableColumn) -> Iterable[str]:
 
 
 def _tags(column: TableColumn) -> dict[str, str]:
-    tags = {"redcap/role": column.role}
+    tags: dict[str, str] = {"redcap/role": column.role}
     if column.field is not None:
         tags["redcap/form"] = column.field.instrument
         tags["redcap/field"] = column.field.name
