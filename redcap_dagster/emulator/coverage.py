@@ -16,7 +16,7 @@ _FORMATS = ("csv", "json", "xml")
 
 
 def coverage_table() -> str:
-    """Return the table content × parameter × format in Markdown."""
+    """Return the table of contents, parameters and formats in Markdown."""
     lines = [
         "| content | action | method | csv | json | xml | parameters |",
         "|---|---|---|---|---|---|---|",

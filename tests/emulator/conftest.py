@@ -85,7 +85,9 @@ class _Builder:
         parts += [
             f"<redcap:DataAccessGroups group_name={quoteattr(group)}/>" for group in self.groups
         ]
-        parts += [f'<redcap:Surveys form_name="{form}" survey_enabled="1"/>' for form in self.surveys]
+        parts += [
+            f'<redcap:Surveys form_name="{form}" survey_enabled="1"/>' for form in self.surveys
+        ]
         return "\n".join(parts) + self.extra
 
     def event(self, arm: int, label: str, unique_name: str, forms: Sequence[str]) -> str:
@@ -127,8 +129,9 @@ class _Builder:
             f" redcap:{name}={quoteattr(value)}" for name, value in attributes.items() if value
         )
         bounds = "".join(
-            f'<RangeCheck Comparator="{comparator}"><CheckValue>{escape(field[column])}</CheckValue>'
-            "<ErrorMessage><TranslatedText>out of range</TranslatedText></ErrorMessage></RangeCheck>"
+            f'<RangeCheck Comparator="{comparator}"><CheckValue>{escape(field[column])}'
+            "</CheckValue><ErrorMessage><TranslatedText>out of range</TranslatedText>"
+            "</ErrorMessage></RangeCheck>"
             for comparator, column in (("GE", "text_validation_min"), ("LE", "text_validation_max"))
             if field.get(column)
         )
@@ -214,7 +217,8 @@ def columns(field: Row) -> list[str]:
     if field.get("field_type") != "checkbox":
         return [name]
     codes = [
-        part.partition(",")[0].strip() for part in field["select_choices_or_calculations"].split("|")
+        part.partition(",")[0].strip()
+        for part in field["select_choices_or_calculations"].split("|")
     ]
     return [f"{name}___{re.sub('[^a-z0-9_]', '_', code.lower())}" for code in codes]
 

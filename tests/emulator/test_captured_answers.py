@@ -1,8 +1,8 @@
 """The emulator gives the answers that live servers gave.
 
-Every captured answer in `../shared/projects` is in exactly one of three lists: reproduced as exactly
-as its `fidelity` says, different in cells that are named here one by one, or not asked yet, by name.
-The second and third list stand in docs/emulator.md too.
+Every captured answer in `../shared/projects` is in exactly one of three lists: reproduced as
+exactly as its `fidelity` says, different in cells that are named here one by one, or not asked yet,
+by name. The second and third list stand in docs/emulator.md too.
 """
 
 import csv
@@ -23,7 +23,9 @@ SHARED = Path(__file__).parents[3] / "shared" / "projects"
 
 pytestmark = [
     pytest.mark.shared,
-    pytest.mark.skipif(not SHARED.is_dir(), reason="the real projects are not beside this checkout"),
+    pytest.mark.skipif(
+        not SHARED.is_dir(), reason="the real projects are not beside this checkout"
+    ),
 ]
 
 
@@ -58,7 +60,10 @@ DIFFERENT = {
     # The XML was written from a copy of the project that was made years later.
     "survey/flat-raw-browser-export": [
         Difference(
-            record_id, "prescreening_survey_timestamp", f"2018-03-06 {captured}", f"2024-10-13 {xml}"
+            record_id,
+            "prescreening_survey_timestamp",
+            f"2018-03-06 {captured}",
+            f"2024-10-13 {xml}",
         )
         for record_id, captured, xml in (
             ("1", "15:52:43", "20:39:30"),
@@ -109,10 +114,12 @@ class Case(NamedTuple):
 
     @property
     def project(self) -> str:
+        """Name of the project's folder."""
         return self.name.split("/")[0]
 
     @property
     def short_name(self) -> str:
+        """Name of the case within its project."""
         return self.name.split("/")[1]
 
 
@@ -229,7 +236,9 @@ def row_differences(case: Case, captured: Any, answered: Any) -> list[Difference
 def multiset_differences(captured: list[Any], answered: list[Any]) -> list[Difference]:
     def without_file_numbers(rows: list[Any]) -> Counter[tuple[str, ...]]:
         return Counter(
-            tuple({**row, "value": "#"}.values() if row["field_name"] == "mugshot" else row.values())
+            tuple(
+                {**row, "value": "#"}.values() if row["field_name"] == "mugshot" else row.values()
+            )
             for row in rows
         )
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import requests
 
 from redcap_dagster.emulator import RedcapEmulator
 
@@ -124,7 +125,7 @@ BODIES = {
         '"field_label":"Height <b>now<\\/b>, in cm\\/m","select_choices_or_calculations":"",'
         '"field_note":"with shoes","text_validation_type_or_show_slider_number":"number",'
         '"text_validation_min":"0","text_validation_max":"3","identifier":"y",'
-        "\"branching_logic\":\"[record_id] <> '' and\\n[record_id] <> '0'\",\"required_field\":\"y\","
+        '"branching_logic":"[record_id] <> \'\' and\\n[record_id] <> \'0\'","required_field":"y",'
         '"custom_alignment":"LH","question_number":"1a","matrix_group_name":"body",'
         '"matrix_ranking":"y","field_annotation":"@NOW"},\n'
         '{"field_name":"mood","form_name":"diary","section_header":"","field_type":"checkbox",'
@@ -223,9 +224,7 @@ def test_title_time_and_number_can_be_chosen(redcap: Any, project_xml: Any, ask:
     assert chosen == (7, "Chosen", "2020-02-02 00:00:00")
 
 
-def test_the_version_can_be_chosen_and_asked_with_a_super_token(ask: Any) -> None:
-    import requests
-
+def test_the_version_can_be_chosen_and_asked_with_a_super_token() -> None:
     with RedcapEmulator(super_token="S" * 64, redcap_version="13.7.0") as redcap:
         data = {"token": "S" * 64, "content": "version"}
         assert requests.post(redcap.url, data=data, timeout=30).text == "13.7.0"

@@ -356,9 +356,7 @@ def test_missing_data_codes_are_values_and_checkbox_columns(
         "record_id,name,sex,meds____2,meds___abc,meds___k__9,meds___unk,meds___ni,health_complete\n"
     )
     asked = {"fields": "record_id,name,sex", "forms": "health"}
-    assert ask(token, "record", **asked).text == (
-        header + "1,UNK,UNK,,,,1,0,0\n2,,,0,1,0,0,0,2\n"
-    )
+    assert ask(token, "record", **asked).text == (header + "1,UNK,UNK,,,,1,0,0\n2,,,0,1,0,0,0,2\n")
     labels = ask(token, "record", **asked, rawOrLabel="label", records="1")
     assert labels.text == header + "1,Unknown,Unknown,,,,Checked,Unchecked,Incomplete\n"
     assert ask(token, "project", format="json").json()["missing_data_codes"] == (

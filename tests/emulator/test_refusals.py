@@ -11,7 +11,9 @@ NO_RIGHTS = "You do not have permissions to use the API"
 
 @pytest.fixture(scope="module")
 def token(redcap: Any, project_xml: Any) -> str:
-    return str(redcap.add_project(project_xml(FIELDS, [{"record_id": "1", "people_complete": "0"}])))
+    return str(
+        redcap.add_project(project_xml(FIELDS, [{"record_id": "1", "people_complete": "0"}]))
+    )
 
 
 @pytest.mark.parametrize(
@@ -26,8 +28,7 @@ def token(redcap: Any, project_xml: Any) -> str:
         (
             {},
             "text/xml; charset=utf-8",
-            '<?xml version="1.0" encoding="UTF-8" ?>'
-            f"<hash><error>{NO_RIGHTS}</error></hash>",
+            f'<?xml version="1.0" encoding="UTF-8" ?><hash><error>{NO_RIGHTS}</error></hash>',
         ),
     ],
 )
@@ -86,8 +87,10 @@ def test_get_and_no_content_are_not_implemented(redcap: Any, token: str) -> None
         (
             "repeatingFormsEvents",
             {},
-            "You cannot export repeating instruments and events because the project does not "
-            "contain any repeating instruments and events",
+            (
+                "You cannot export repeating instruments and events because the project does not "
+                "contain any repeating instruments and events"
+            ),
         ),
     ],
 )

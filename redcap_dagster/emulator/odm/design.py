@@ -128,7 +128,8 @@ def _choices(item: RawItem, field_type: str, raw: RawStudy) -> tuple[Choice, ...
     listed = raw.choices[item.choices_id]
     if field_type == "checkbox":
         return parse_choices(listed.attributes.get("redcap:CheckboxChoices", ""))
-    return tuple(Choice(code, label) for code, label in listed.choices)
+    # A field whose choices were never written has one choice without code and label.
+    return tuple(Choice(code, label) for code, label in listed.choices if code or label)
 
 
 def parse_choices(text: str) -> tuple[Choice, ...]:

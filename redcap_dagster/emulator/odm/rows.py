@@ -130,13 +130,7 @@ class _Reader:
             self.record.group = value
             return
         if column not in self._known:
-            # A checkbox column may stand there with its code as it was typed.
-            field_name, _, code = column.partition("___")
-            column = checkbox_column(field_name, code)
-        if column not in self._known:
-            raise ProjectFileError(
-                f"{self._name} holds data of {column}, which it does not define."
-            )
+            column = self._typed_checkbox(column)
         if column in self._checkboxes and value == "0":
             return
         if column in self._files:
@@ -147,6 +141,16 @@ class _Reader:
         if column in self._datetimes:
             value = value.replace("T", " ", 1)
         self.record.rows[self._key][column] = value
+
+    def _typed_checkbox(self, column: str) -> str:
+        """Return the column of a checkbox that stands there with its code as it was typed."""
+        field_name, _, code = column.partition("___")
+        renamed = checkbox_column(field_name, code)
+        if renamed not in self._known:
+            raise ProjectFileError(
+                f"{self._name} holds data of {column}, which it does not define."
+            )
+        return renamed
 
     def document(self, text: str) -> None:
         """Keep the file whose base64 text has just ended."""
