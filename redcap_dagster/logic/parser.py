@@ -81,7 +81,8 @@ def _place(error: UnexpectedInput, source: str) -> int:
     # At the end of the text lark names the last token's place.
     if isinstance(error, UnexpectedToken) and error.token.type == "$END":
         return len(source)
-    return error.pos_in_stream or 0
+    place: Any = error.pos_in_stream
+    return int(place)
 
 
 def _explain(source: str, place: int) -> LogicSyntaxError | LogicUnsupportedError:

@@ -4,8 +4,8 @@ Chains (`a and b and c`, `a + b - c`) are one node, so a tree is as deep as its 
 calls, not as long as its text. Two trees are equal when they mean the same: places do not count.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Literal, TypeAlias
 
@@ -192,3 +192,25 @@ def references(expression: Expression) -> tuple[Reference, ...]:
     """Every distinct reference of an expression, in the order of the text."""
     found = (node for node in walk(expression.root) if isinstance(node, Reference))
     return tuple(dict.fromkeys(found))
+
+
+def rebuild(node: Node, change: Callable[[Node], Node]) -> Node:
+    """A copy of a tree in which every node, leaves first, is what `change` makes of it."""
+    return change(_with_children(node, [rebuild(child, change) for child in children(node)]))
+
+
+def _with_children(node: Node, new: list[Node]) -> Node:
+    if isinstance(node, Call):
+        return replace(node, arguments=tuple(new))
+    if isinstance(node, Arithmetic):
+        operators = [operator for operator, _ in node.rest]
+        return replace(node, first=new[0], rest=tuple(zip(operators, new[1:], strict=True)))
+    if isinstance(node, Power):
+        return replace(node, base=new[0], exponent=new[1])
+    if isinstance(node, Comparison):
+        return replace(node, left=new[0], right=new[1])
+    if isinstance(node, Junction):
+        return replace(node, operands=tuple(new))
+    if isinstance(node, (Sign, Not)):
+        return replace(node, operand=new[0])
+    return node
