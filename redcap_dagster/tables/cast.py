@@ -5,6 +5,7 @@ What does not fit is never guessed at: it is null among the values and marked as
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -34,11 +35,14 @@ class _Parser:
         rule: What a text that does not fit breaks, in the words of `rejected_values`.
         pattern: What the whole text must match. It alone decides, but for the size of a number.
         convert: Text that matches, or null → values. A text too large for the type becomes null.
+        convert_plain: Text → values, or None where a text is not written in the plainest way,
+            even if it fits. Only there for speed: matching a pattern costs more than the rest.
     """
 
     rule: str
     pattern: str
     convert: Callable[[pa.Array], pa.Array]
+    convert_plain: Callable[[pa.Array], pa.Array | None]
 
 
 def cast_text(text: pa.Array, kind: ValueKind) -> CastColumn:
@@ -57,11 +61,14 @@ def cast_text(text: pa.Array, kind: ValueKind) -> CastColumn:
         return CastColumn(text)
     if text.null_count == len(text):
         return CastColumn(pa.nulls(len(text), ARROW_TYPES[kind]))
+    values = parser.convert_plain(text)
+    return _cast_by_pattern(text, parser) if values is None else CastColumn(values)
+
+
+def _cast_by_pattern(text: pa.Array, parser: _Parser) -> CastColumn:
+    text = pc.utf8_trim_whitespace(text)
     fits = pc.match_substring_regex(text, parser.pattern)
-    if not _all(fits):
-        text = pc.utf8_trim_whitespace(text)
-        fits = pc.match_substring_regex(text, parser.pattern)
-    values = parser.convert(text if _all(fits) else pc.if_else(fits, text, _NO_TEXT))
+    values = parser.convert(pc.if_else(fits, text, _NO_TEXT))
     if values.null_count == text.null_count:
         return CastColumn(values)
     return CastColumn(values, pc.and_(pc.is_null(values), pc.is_valid(text)))
@@ -75,11 +82,65 @@ def misfit_rule(kind: ValueKind) -> str:
 _NO_TEXT = pa.scalar(None, pa.string())
 _NO_NUMBER = pa.scalar(None, pa.float64())
 _MOST_DIGITS_ALWAYS_INT64 = 18
+_FIRST_DAY = pa.scalar(date(1, 1, 1))
+_FIRST_MOMENT = pa.scalar(datetime(1, 1, 1), TIMESTAMP)  # noqa: DTZ001 - REDCap has no zones
 
 
-def _all(fits: pa.Array) -> bool:
-    """Whether every text matched; blank ones (null) do not count."""
-    return bool(pc.all(fits, min_count=0).as_py())
+def _all(facts: pa.Array) -> bool:
+    """Whether every fact is true; null ones do not count."""
+    return bool(pc.all(facts, min_count=0).as_py())
+
+
+def _cast_or_none(text: pa.Array, arrow_type: pa.DataType) -> pa.Array | None:
+    """The values, or None when Arrow reads one of the texts not at all."""
+    try:
+        return pc.cast(text, arrow_type)
+    except pa.ArrowInvalid:
+        return None
+
+
+def _plain_integer(text: pa.Array) -> pa.Array | None:
+    is_short = pc.less_equal(pc.binary_length(text), _MOST_DIGITS_ALWAYS_INT64)
+    if not (_all(is_short) and _all(pc.ascii_is_decimal(text))):
+        return None
+    return pc.cast(text, pa.int64())
+
+
+def _plain_decimal(text: pa.Array) -> pa.Array | None:
+    values = _cast_or_none(text, pa.float64())
+    # Arrow reads `nan`, `inf`, and numbers too large for the type, as numbers that are none.
+    return values if values is not None and _all(pc.is_finite(values)) else None
+
+
+def _plain_date(text: pa.Array) -> pa.Array | None:
+    values = _cast_or_none(text, pa.date32())
+    # Arrow knows a year 0000; neither Python nor the calendar does.
+    return values if values is not None and _all(pc.greater_equal(values, _FIRST_DAY)) else None
+
+
+def _plain_timestamp(length: int) -> Callable[[pa.Array], pa.Array | None]:
+    """Of the ways Arrow reads, the one of this length, with a blank between date and time."""
+
+    def convert(text: pa.Array) -> pa.Array | None:
+        if not _all(pc.equal(pc.binary_length(text), length)):
+            return None
+        if _all(pc.match_substring(text, " ")):
+            values = _cast_or_none(text, TIMESTAMP)
+            if values is not None and _all(pc.greater_equal(values, _FIRST_MOMENT)):
+                return values
+        return None
+
+    return convert
+
+
+def _plain_boolean(text: pa.Array) -> pa.Array | None:
+    ones = pc.equal(text, "1")
+    return ones if _all(pc.or_(ones, pc.equal(text, "0"))) else None
+
+
+def _never_plain(_: pa.Array) -> pa.Array | None:
+    """Kinds that are too rare to be worth a second way."""
+    return None
 
 
 def _to_integer(text: pa.Array) -> pa.Array:
@@ -146,22 +207,38 @@ _TIME = TEXT_VALIDATIONS["time"].pattern
 _TIME_SECONDS = TEXT_VALIDATIONS["time_hh_mm_ss"].pattern
 
 _PARSERS: dict[ValueKind, _Parser] = {
-    "integer": _Parser("integer", _whole(TEXT_VALIDATIONS["integer"].pattern), _to_integer),
-    "decimal": _Parser("number", _whole(TEXT_VALIDATIONS["number"].pattern), _to_decimal),
+    "integer": _Parser(
+        "integer", _whole(TEXT_VALIDATIONS["integer"].pattern), _to_integer, _plain_integer
+    ),
+    "decimal": _Parser(
+        "number", _whole(TEXT_VALIDATIONS["number"].pattern), _to_decimal, _plain_decimal
+    ),
     "decimal_comma": _Parser(
         "number",
         _whole(TEXT_VALIDATIONS["number_comma_decimal"].pattern),
         _to_decimal_with_comma,
+        _never_plain,
     ),
-    "date": _Parser("date", _whole(_EXISTING_DATE), _to_date),
-    "datetime": _Parser("datetime", _whole(f"{_EXISTING_DATE} {_TIME}"), _to_timestamp),
+    "date": _Parser("date", _whole(_EXISTING_DATE), _to_date, _plain_date),
+    "datetime": _Parser(
+        "datetime",
+        _whole(f"{_EXISTING_DATE} {_TIME}"),
+        _to_timestamp,
+        _plain_timestamp(len("2023-09-02 01:03")),
+    ),
     "datetime_seconds": _Parser(
-        "datetime", _whole(f"{_EXISTING_DATE} {_TIME_SECONDS}"), _to_timestamp
+        "datetime",
+        _whole(f"{_EXISTING_DATE} {_TIME_SECONDS}"),
+        _to_timestamp,
+        _plain_timestamp(len("2023-09-02 01:03:01")),
     ),
-    "time": _Parser("time", _whole(_TIME), _to_time),
-    "time_seconds": _Parser("time", _whole(_TIME_SECONDS), _to_time),
+    "time": _Parser("time", _whole(_TIME), _to_time, _never_plain),
+    "time_seconds": _Parser("time", _whole(_TIME_SECONDS), _to_time, _never_plain),
     "minutes_seconds": _Parser(
-        "time", _whole(TEXT_VALIDATIONS["time_mm_ss"].pattern), _to_minutes_and_seconds
+        "time",
+        _whole(TEXT_VALIDATIONS["time_mm_ss"].pattern),
+        _to_minutes_and_seconds,
+        _never_plain,
     ),
-    "boolean": _Parser("boolean", _whole("[01]"), _to_boolean),
+    "boolean": _Parser("boolean", _whole("[01]"), _to_boolean, _plain_boolean),
 }

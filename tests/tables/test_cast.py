@@ -83,6 +83,9 @@ CASES: dict[ValueKind, dict[str, Any]] = {
         "2023-09-02": MISFIT,
         "2023-09-02 01:03:01": MISFIT,
         "2023-02-29 01:03": MISFIT,
+        "0000-01-01 01:03": MISFIT,
+        "2023-09-02 01+02": MISFIT,
+        "2023-09-02 01:3 ": MISFIT,
     },
     "datetime_seconds": {
         "2023-09-02 01:03:01": datetime.fromisoformat("2023-09-02T01:03:01"),
