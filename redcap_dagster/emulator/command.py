@@ -5,7 +5,8 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from redcap_dagster.emulator.emulator import RedcapEmulator
 from redcap_dagster.emulator.errors import EmulatorError
@@ -61,13 +62,10 @@ def run_command(options: argparse.Namespace) -> int:
     Raises:
         EmulatorError: A file or option cannot be used.
     """
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
     redcap = RedcapEmulator(
         options.state, host=options.host, port=options.port, super_token=options.super_token
     )
-    with redcap:
+    with _told_to_stop() as stop, redcap:
         _load(redcap, options.projects, options.token)
         print(_WARNING, file=sys.stderr)  # noqa: T201
         if options.host not in _LOOPBACK:
@@ -76,6 +74,19 @@ def run_command(options: argparse.Namespace) -> int:
         print(json.dumps(listening, ensure_ascii=False), flush=True)  # noqa: T201
         stop.wait()
     return 0
+
+
+@contextmanager
+def _told_to_stop() -> Iterator[threading.Event]:
+    """Give an event that SIGINT and SIGTERM set, and give the signals back afterwards."""
+    stop = threading.Event()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda *_: stop.set()) for number in numbers]
+    try:
+        yield stop
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def _load(redcap: RedcapEmulator, projects: Sequence[str], tokens: Sequence[str]) -> None:

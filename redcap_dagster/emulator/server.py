@@ -54,12 +54,13 @@ def build_app(dispatcher: Dispatcher, note: Callable[[AskedRequest], None]) -> S
 
 
 async def _parameters(request: Request) -> Parameters:
-    form = await request.form(
+    reading = request.form(
         max_files=1, max_fields=_MAX_PARAMETERS, max_part_size=_MAX_PARAMETER_BYTES
     )
-    pairs = [
-        (name, value) for name, value in form.multi_items() if not isinstance(value, UploadFile)
-    ]
+    async with reading as form:
+        pairs = [
+            (name, value) for name, value in form.multi_items() if not isinstance(value, UploadFile)
+        ]
     return Parameters(pairs)
 
 

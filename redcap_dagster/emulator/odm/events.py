@@ -53,12 +53,21 @@ def iter_xml(file: BinaryIO, name: str) -> Iterator[Start | End]:
     yield from walker.finish()
 
 
+class _ShortNames(dict[str, str]):
+    """Expanded name → short name; a file has few names and millions of uses of them."""
+
+    def __missing__(self, name: str) -> str:
+        namespace, _, local = name.rpartition(" ")
+        self[name] = _PREFIXES.get(namespace, "") + local
+        return self[name]
+
+
 class _Walker:
     def __init__(self, name: str) -> None:
         self._name = name
         self._found: list[Start | End] = []
         self._text: list[str] = []
-        self._names: dict[str, str] = {}
+        self._names = _ShortNames()
         self._parser = parser = expat.ParserCreate(namespace_separator=" ")
         parser.buffer_text = True
         parser.StartElementHandler = self._start
@@ -92,18 +101,13 @@ class _Walker:
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         self._text.clear()
-        named = {self._short(name): value for name, value in attributes.items()}
-        self._found.append(Start(self._short(tag), named))
+        names = self._names
+        named = {names[name]: value for name, value in attributes.items()}
+        self._found.append(Start(names[tag], named))
 
     def _end(self, tag: str) -> None:
-        self._found.append(End(self._short(tag), "".join(self._text)))
+        self._found.append(End(self._names[tag], "".join(self._text)))
         self._text.clear()
-
-    def _short(self, name: str) -> str:
-        if name not in self._names:
-            namespace, _, local = name.rpartition(" ")
-            self._names[name] = _PREFIXES.get(namespace, "") + local
-        return self._names[name]
 
     def _refuse(self, *_: object) -> None:
         raise ProjectFileError(
