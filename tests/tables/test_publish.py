@@ -414,3 +414,44 @@ def test_names_are_taken_once_and_are_names_of_files(
     with pytest.raises(TableError, match="inside its with block"):
         writer.write_table("users", USERS)
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
+def test_other_readers_find_the_same_types(
+    tmp_path: Path, make_project: Callable[..., RedcapProject], make_chunk: MakeChunk
+) -> None:
+    duckdb = pytest.importorskip("duckdb", reason="the extra `example` is not installed")
+    fields = [
+        "record_id",
+        AGE,
+        DictionaryField("day", "visit", "text", validation="date_ymd"),
+        DictionaryField("moment", "visit", "text", validation="datetime_ymd"),
+        DictionaryField("clock", "visit", "text", validation="time"),
+        DictionaryField("yes", "visit", "yesno"),
+    ]
+    project = make_project({"visit": fields})
+    row = {"day": "2024-02-29", "moment": "2024-02-29 8:10", "clock": "08:10", "yes": "1"}
+    with ExtractWriter(tmp_path, project, plan_tables(project)) as writer:
+        writer.write(make_chunk(project, [{"record_id": "007", "age": "41", **row}]))
+        writer.publish()
+    found = duckdb.read_parquet(str(published_path(tmp_path, "visit")))
+    types = dict(zip(found.columns, map(str, found.types), strict=True))
+    assert types == {
+        "record_id": "VARCHAR",
+        "redcap_data_access_group": "VARCHAR",
+        "age": "BIGINT",
+        "day": "DATE",
+        "moment": "TIMESTAMP",
+        "clock": "TIME",
+        "yes": "BOOLEAN",
+        "visit_complete": "BIGINT",
+    }
+    assert list(map(str, found.fetchall()[0])) == [
+        "007",
+        "None",
+        "41",
+        "2024-02-29",
+        "2024-02-29 08:10:00",
+        "08:10:00",
+        "True",
+        "None",
+    ]
