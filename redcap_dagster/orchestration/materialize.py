@@ -3,9 +3,9 @@
 The only place where this package's errors become Dagster's.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from typing import Any, TypeAlias
 
@@ -21,11 +21,11 @@ from redcap_dagster.export import (
     read_record_ids,
 )
 from redcap_dagster.orchestration.checks import SCHEMA_CHECK, SchemaCheck
-from redcap_dagster.orchestration.metadata import table_metadata
+from redcap_dagster.orchestration.metadata import RawMetadata, table_metadata
 from redcap_dagster.orchestration.partitions import records_in_partition
 from redcap_dagster.orchestration.progress import ProgressLog
 from redcap_dagster.orchestration.study import StudyAssets
-from redcap_dagster.orchestration.tables import plan_study_tables, read_small_table
+from redcap_dagster.orchestration.tables import read_small_table
 from redcap_dagster.orchestration.translator import RedcapTableProps
 from redcap_dagster.project import DesignChange, RedcapProject, check_same_project, diff_projects
 from redcap_dagster.tables import (
@@ -76,8 +76,8 @@ def materialize_study(
         check_same_project(study.project, live)
         _log_design_changes(context, study.project, live)
         step = _Step(context, study, client, settings, live)
-        for partition_key, keys in step.plan():
-            yield from step.publish(partition_key, keys)
+        published = [step.publish(partition_key, keys) for partition_key, keys in step.plan()]
+        yield from step.report(published)
 
 
 @contextmanager
@@ -117,6 +117,20 @@ def _change_sentence(change: DesignChange) -> str:
 
 
 @dataclass(frozen=True)
+class _Published:
+    """What one partition's export came to."""
+
+    partition_key: str | None
+    extract: PublishedExtract
+    progress: ExportProgress
+
+    def wrote(self, table: str) -> bool:
+        """Whether this export made the table, rather than keeping it from an older one."""
+        found = self.extract.tables.get(table)
+        return found is not None and found.extract_id == self.extract.extract_id
+
+
+@dataclass(frozen=True)
 class _Step:
     """One Dagster step: what it selects, and the study as it is now."""
 
@@ -125,6 +139,7 @@ class _Step:
     client: RedcapClient
     settings: ExportSettings
     live: RedcapProject
+    checks: dict[str, SchemaCheck] = field(default_factory=dict)
 
     def plan(self) -> list[tuple[str | None, list[dg.AssetKey]]]:
         """The selected assets by the partition they are published in; None for the study's own."""
@@ -137,18 +152,11 @@ class _Step:
         own: list[tuple[str | None, list[dg.AssetKey]]] = [(None, others)] if others else []
         return own + [(key, records) for key in self.context.partition_keys if records]
 
-    def publish(
-        self, partition_key: str | None, keys: Sequence[dg.AssetKey]
-    ) -> Iterator[RedcapEvent]:
-        """Export and publish the tables of some assets, then report them."""
+    def publish(self, partition_key: str | None, keys: Sequence[dg.AssetKey]) -> _Published:
+        """Export and publish the tables of some assets."""
         props = [self.study.props[key] for key in keys]
         instruments = _instruments_to_ask(props, self.live)
         specs = _specs_to_write(props, instruments, self.live)
-        checks = {
-            spec.name: SchemaCheck(self.live, spec.instrument)
-            for spec in specs
-            if spec.instrument is not None
-        }
         progress = ExportProgress()
         with ExtractWriter(self.study.shelf(partition_key), self.live, specs) as writer:
             written = {spec.name for spec in specs}
@@ -160,16 +168,15 @@ class _Step:
                     # Gone from the study since the snapshot: no rows, but not an old table either.
                     writer.write_table(item.name, item.spec.arrow_schema.empty_table())
             if instruments:
-                self._export(writer, partition_key, instruments, checks, progress)
+                self._export(writer, partition_key, instruments, progress)
             extract = writer.publish(self._facts(partition_key, progress))
-        yield from self._report(partition_key, extract, checks, progress)
+        return _Published(partition_key, extract, progress)
 
     def _export(
         self,
         writer: ExtractWriter,
         partition_key: str | None,
         instruments: Sequence[str],
-        checks: Mapping[str, SchemaCheck],
         progress: ExportProgress,
     ) -> None:
         record_ids = records_in_partition(read_record_ids(self.client, self.live), partition_key)
@@ -197,10 +204,17 @@ class _Step:
         for chunk in chunks:
             split = writer.write(chunk.table)
             for name, table in split.tables.items():
-                checks[name].judge(table)
-            for check in checks.values():
+                check = self._check(name)
+                check.judge(table)
                 check.count_rejected(split.rejected)
             log.tell()
+
+    def _check(self, table: str) -> SchemaCheck:
+        """The `schema` check of an instrument table, over all partitions of the step."""
+        if table not in self.checks:
+            instruments = {spec.name: spec.instrument for spec in plan_tables(self.live)}
+            self.checks[table] = SchemaCheck(self.live, instruments[table] or table)
+        return self.checks[table]
 
     def _facts(self, partition_key: str | None, progress: ExportProgress) -> dict[str, object]:
         """What the manifest says of the extract beside its tables. No values, ids or tokens."""
@@ -215,43 +229,64 @@ class _Step:
             "retries": self.client.stats.retries,
         }
 
-    def _report(
-        self,
-        partition_key: str | None,
-        extract: PublishedExtract,
-        checks: Mapping[str, SchemaCheck],
-        progress: ExportProgress,
-    ) -> Iterator[RedcapEvent]:
-        """Tell Dagster of every table that this extract wrote, selected or not."""
-        live_specs = {item.name: item.spec for item in plan_study_tables(self.live)}
-        wanted_checks = self.context.selected_asset_check_keys
+    def report(self, published: Sequence[_Published]) -> Iterator[RedcapEvent]:
+        """Tell Dagster of every table that was written, selected or not."""
         for key, props in self.study.props.items():
-            table = extract.tables.get(props.name)
-            if table is None or table.extract_id != extract.extract_id:
+            written = [item for item in published if item.wrote(props.name)]
+            if not written:
                 continue
-            metadata = table_metadata(
-                live_specs.get(props.name, props.spec),
-                table,
-                uri=self.study.shelf(partition_key) / "current" / f"{props.name}.parquet",
-                is_partition=partition_key is not None,
-            )
-            metadata["redcap/extract_id"] = extract.extract_id
-            if props.kind in _RECORD_KINDS:
-                metadata["redcap/records_exported"] = progress.records_done
-            if key not in self.context.selected_asset_keys:
-                # Written with what was selected: `rejected_values` with its instrument, say.
+            if key in self.context.selected_asset_keys:
+                yield self._result(key, props, written)
+                continue
+            # Written with what was selected: `rejected_values` with its instrument, say.
+            for item in written:
                 self.context.log_event(
-                    dg.AssetMaterialization(key, metadata=metadata, partition=partition_key)
+                    dg.AssetMaterialization(
+                        key, metadata=self._metadata(props, item), partition=item.partition_key
+                    )
                 )
-                continue
-            yield dg.MaterializeResult(
+
+    def _result(
+        self, key: dg.AssetKey, props: RedcapTableProps, written: Sequence[_Published]
+    ) -> RedcapEvent:
+        check_results = (
+            [self._check(props.name).result(key)]
+            if dg.AssetCheckKey(key, SCHEMA_CHECK) in self.context.selected_asset_check_keys
+            else []
+        )
+        if len(written) == 1:
+            return dg.MaterializeResult(
                 asset_key=key,
-                metadata=metadata,
-                data_version=dg.DataVersion(table.sha256),
-                check_results=[checks[props.name].result(key)]
-                if props.name in checks and dg.AssetCheckKey(key, SCHEMA_CHECK) in wanted_checks
-                else [],
+                metadata=self._metadata(props, written[0]),
+                data_version=dg.DataVersion(written[0].extract.tables[props.name].sha256),
+                check_results=check_results,
             )
+        # A run of several partitions yields one result an asset; what is said of each partition
+        # is said apart. A data version would be taken for every partition's, so there is none.
+        for item in written:
+            self.context.add_asset_metadata(
+                self._metadata(props, item), asset_key=key, partition_key=item.partition_key
+            )
+        return dg.MaterializeResult(asset_key=key, check_results=check_results)
+
+    def _metadata(self, props: RedcapTableProps, item: _Published) -> dict[str, RawMetadata]:
+        metadata = table_metadata(
+            self._live_spec(props),
+            item.extract.tables[props.name],
+            uri=self.study.shelf(item.partition_key) / "current" / f"{props.name}.parquet",
+            is_partition=item.partition_key is not None,
+        )
+        metadata["redcap/extract_id"] = item.extract.extract_id
+        if props.kind in _RECORD_KINDS:
+            metadata["redcap/records_exported"] = item.progress.records_done
+        return metadata
+
+    def _live_spec(self, props: RedcapTableProps) -> TableSpec:
+        """The columns as they are now; those of the snapshot where the instrument is gone."""
+        if props.kind == "records":
+            return plan_records_table(self.live)
+        specs = {spec.name: spec for spec in plan_tables(self.live)}
+        return specs.get(props.name, props.spec)
 
 
 def _instruments_to_ask(props: Sequence[RedcapTableProps], live: RedcapProject) -> tuple[str, ...]:

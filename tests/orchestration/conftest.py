@@ -1,0 +1,98 @@
+"""A small study in an emulator, and what a Dagster step makes of it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from example_pipeline.study.generate import make_study
+from redcap_dagster import RedcapProject, RedcapResource, build_redcap_assets
+from redcap_dagster.api import RedcapClient
+from redcap_dagster.emulator import RedcapEmulator
+from redcap_dagster.export import read_design
+from redcap_dagster.tables import read_published
+
+PARTICIPANTS = 60
+
+
+@dataclass
+class Study:
+    """A study on an emulator, and the folder its tables go to."""
+
+    emulator: RedcapEmulator
+    token: str
+    project: RedcapProject
+    out_dir: Path
+
+    def resource(self, **settings: Any) -> RedcapResource:
+        """A resource that reads its token from the environment, as users do."""
+        return RedcapResource(
+            api_url=self.emulator.url,
+            api_token=dg.EnvVar("REDCAP_API_TOKEN"),
+            **({"retries": 0} | settings),
+        )
+
+    def materialize(
+        self,
+        *,
+        assets: dg.AssetsDefinition | None = None,
+        resource: RedcapResource | None = None,
+        **options: Any,
+    ) -> dg.ExecuteInProcessResult:
+        """Materialize what `selection` names, or everything."""
+        assets = assets or build_redcap_assets(self.project, out_dir=self.out_dir)
+        return dg.materialize(
+            [assets],
+            resources={"redcap": resource or self.resource()},
+            run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
+            **options,
+        )
+
+    def table(self, name: str, partition: str = "") -> list[dict[str, Any]]:
+        """The rows of a published table."""
+        rows: list[dict[str, Any]] = read_published(self.out_dir / partition, name).to_pylist()
+        return rows
+
+    def asked(self, content: str) -> int:
+        """How many requests for a content the emulator answered."""
+        return sum(1 for request in self.emulator.requests if request.content == content)
+
+
+@pytest.fixture(scope="session")
+def study_xml(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A synthetic study of sixty participants, planted mistakes included."""
+    path = tmp_path_factory.mktemp("study") / "study.xml"
+    path.write_bytes(make_study(seed=3, participants=PARTICIPANTS))
+    return path
+
+
+@pytest.fixture
+def study(study_xml: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Study]:
+    """The synthetic study on an emulator of its own."""
+    with RedcapEmulator() as emulator:
+        token = emulator.add_project(study_xml)
+        monkeypatch.setenv("REDCAP_API_TOKEN", token)
+        with RedcapClient(emulator.url, token) as client:
+            project = read_design(client)
+        emulator.requests.clear()
+        yield Study(emulator, token, project, tmp_path / "published")
+
+
+def rows_by_asset(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
+    """Rows that each materialization said it has, by the last part of its key."""
+    counts = {}
+    for event in result.get_asset_materialization_events():
+        materialization = event.step_materialization_data.materialization
+        metadata = materialization.metadata
+        rows = metadata.get("dagster/row_count") or metadata["dagster/partition_row_count"]
+        counts[materialization.asset_key.path[-1]] = rows.value
+    return counts
+
+
+@pytest.fixture
+def count_rows() -> Any:
+    """`rows_by_asset`."""
+    return rows_by_asset
