@@ -3,9 +3,8 @@
 Works on whole columns; no cell is looked at by itself. What is left over is listed, never dropped.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -70,9 +69,23 @@ def split_chunk(chunk: pa.Table, project: RedcapProject, specs: Sequence[TableSp
     }
     rows = ExportRows.of(project, columns, chunk.num_rows)
     rejected = _RejectedValues(rows)
-    tables = {spec.name: _split_table(spec, rows, columns, rejected) for spec in specs}
+    filled = {spec.name: _rows_with_values(spec, columns, chunk.num_rows) for spec in specs}
+    tables = {
+        spec.name: _split_table(spec, rows, columns, filled[spec.name], rejected) for spec in specs
+    }
     rejected_table = rejected.table()
-    ledger = _ledger(columns, project, specs, tables, rejected_table)
+    counts = {name: len(text) - text.null_count for name, text in columns.items()}
+    structural = {project.record_id_field, *_ROW_COLUMNS}
+    ledger = CellLedger(
+        rows=len(rows),
+        rows_without_values=len(rows) - _union(filled.values(), len(rows)).true_count,
+        structural={name: count for name, count in counts.items() if name in structural},
+        cells=count_cells(
+            {name: count for name, count in counts.items() if name not in structural},
+            zip(specs, tables.values(), strict=True),
+            rejected_table,
+        ),
+    )
     ledger.check()
     return SplitChunk(tables, rejected_table, ledger)
 
@@ -180,14 +193,18 @@ class _TableRows:
 
 
 def _split_table(
-    spec: TableSpec, rows: ExportRows, columns: Mapping[str, pa.Array], rejected: _RejectedValues
+    spec: TableSpec,
+    rows: ExportRows,
+    columns: Mapping[str, pa.Array],
+    filled: pa.Array,
+    rejected: _RejectedValues,
 ) -> pa.Table:
-    sources = {item.source.name for item in spec.columns if item.source} & columns.keys()
     applies = rows.are_of(spec)
-    filled = reduce(pc.or_, (pc.is_valid(columns[name]) for name in sorted(sources)))
     kept = applies if spec.holds_record_id else pc.and_(applies, filled)
     table_rows = _TableRows(spec, rows, columns, pc.indices_nonzero(kept))
     _reject_misplaced(table_rows, applies, filled, rejected)
+    if len(table_rows.numbers) == 0:
+        return spec.arrow_schema.empty_table()
     arrays: dict[str, pa.Array] = {}
     for column in spec.columns:
         if column.role == "missing_code":
@@ -232,8 +249,10 @@ def _parsed_values(
     companion = companion_name(column.name)
     if companion in table_rows.spec.columns_by_name:
         is_code = pc.is_in(text, value_set=pa.array(column.missing_codes, pa.string()))
-        arrays[companion] = pc.if_else(is_code, text, _NO_TEXT)
-        text = pc.if_else(is_code, _NO_TEXT, text)
+        arrays[companion] = pa.nulls(len(text), pa.string())
+        if is_code.true_count:
+            arrays[companion] = pc.if_else(is_code, text, _NO_TEXT)
+            text = pc.if_else(is_code, _NO_TEXT, text)
     cast = cast_text(text, column.kind)
     if cast.misfits is not None:
         misfits = pc.indices_nonzero(cast.misfits)
@@ -269,24 +288,17 @@ def _source_names(spec: TableSpec) -> list[str]:
     return list(dict.fromkeys(item.source.name for item in spec.columns if item.source))
 
 
-def _ledger(
-    columns: Mapping[str, pa.Array],
-    project: RedcapProject,
-    specs: Sequence[TableSpec],
-    tables: Mapping[str, pa.Table],
-    rejected: pa.Table,
-) -> CellLedger:
-    row_columns = {project.record_id_field, *_ROW_COLUMNS}
-    counts = {name: len(text) - text.null_count for name, text in columns.items()}
-    cells = {name: count for name, count in counts.items() if name not in row_columns}
-    has_value = reduce(
-        pc.or_,
-        (pc.is_valid(columns[name]) for name in cells),
-        pa.repeat(pa.scalar(False), len(columns[project.record_id_field])),
-    )
-    return CellLedger(
-        rows=len(has_value),
-        rows_without_values=pc.sum(pc.invert(has_value), min_count=0).as_py(),
-        structural={name: count for name, count in counts.items() if name in row_columns},
-        cells=count_cells(cells, ((spec, tables[spec.name]) for spec in specs), rejected),
-    )
+def _rows_with_values(spec: TableSpec, columns: Mapping[str, pa.Array], count: int) -> pa.Array:
+    """Whether each row of the chunk has a non-blank cell of the table's instrument."""
+    names = [name for name in _source_names(spec) if name in columns]
+    return _union((pc.is_valid(columns[name]) for name in names), count)
+
+
+def _union(facts: Iterable[pa.Array], count: int) -> pa.Array:
+    """Whether any of the facts is true of each row."""
+    union = pa.repeat(pa.scalar(False), count)
+    for fact in facts:
+        union = pc.or_(union, fact)
+        if union.true_count == count:
+            break
+    return union
