@@ -14,7 +14,7 @@ from redcap_dagster.project import TEXT_VALIDATIONS, ValueKind
 from redcap_dagster.tables.arrow_types import ARROW_TYPES, TIME, TIMESTAMP
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, repr=False, slots=True)
 class CastColumn:
     """A column after its text was parsed.
 

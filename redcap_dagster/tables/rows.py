@@ -23,7 +23,7 @@ _NO_INSTANCE = pa.scalar(None, pa.int64())
 _NO_PLACE = pa.scalar(None, pa.int32())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ExportRows:
     """The columns of an export that say what its rows are, one value per row.
 

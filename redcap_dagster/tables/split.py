@@ -28,9 +28,9 @@ _ROW_COLUMNS = (
 """Columns of a flat export that belong to the whole row, beside the record id."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SplitChunk:
-    """One chunk of an export, split.
+    """One chunk of an export, split. Its `repr` shows no values.
 
     Attributes:
         tables: Table name → rows of that table, as its `arrow_schema` says, in the export's
@@ -124,7 +124,7 @@ def _blank_to_null(column: pa.ChunkedArray) -> pa.Array:
     return pc.if_else(pc.equal(text, ""), _NO_TEXT, text)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class _RejectedValues:
     """Collects the cells that fit no table, for all instruments of a chunk."""
 
@@ -161,7 +161,7 @@ class _RejectedValues:
         return pa.concat_tables([self._schema.empty_table(), *self._pieces])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class _TableRows:
     """The rows of a chunk that one table takes, and how to get at their columns.
 

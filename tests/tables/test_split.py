@@ -385,3 +385,8 @@ def test_a_lost_cell_is_named_by_column_and_count() -> None:
     )
     with pytest.raises(ConservationError, match=r"2 export columns .*: age \+1, sex -1\."):
         ledger.check()
+
+
+def test_what_was_split_prints_no_values(make_project: MakeProject, split: Split) -> None:
+    done = split(make_project(TWO_FORMS), {"record_id": "secret-1", "name": "secret-2"})
+    assert "secret" not in repr(done)
