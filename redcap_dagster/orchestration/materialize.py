@@ -68,21 +68,19 @@ def materialize_study(
         One result for each selected asset, after everything of its partition was published.
 
     Raises:
-        dg.Failure: It could not be done; what readers see is unchanged. Dagster may try again
-            only where that can help.
+        RedcapDagsterError: It could not be done; what readers see is unchanged.
     """
-    with _as_dagster_failure():
-        live = read_design(client)
-        check_same_project(study.project, live)
-        _log_design_changes(context, study.project, live)
-        step = _Step(context, study, client, settings, live)
-        published = [step.publish(partition_key, keys) for partition_key, keys in step.plan()]
-        yield from step.report(published)
+    live = read_design(client)
+    check_same_project(study.project, live)
+    _log_design_changes(context, study.project, live)
+    step = _Step(context, study, client, settings, live)
+    published = [step.publish(partition_key, keys) for partition_key, keys in step.plan()]
+    yield from step.report(published)
 
 
 @contextmanager
-def _as_dagster_failure() -> Iterator[None]:
-    """Turn this package's errors into Dagster's, which say whether a retry can help."""
+def as_dagster_failure() -> Iterator[None]:
+    """Turn this package's errors into `dg.Failure`, which says whether a retry can help."""
     try:
         yield
     except RedcapDagsterError as error:
@@ -169,7 +167,9 @@ class _Step:
                     writer.write_table(item.name, item.spec.arrow_schema.empty_table())
             if instruments:
                 self._export(writer, partition_key, instruments, progress)
-            extract = writer.publish(self._facts(partition_key, progress))
+            extract = writer.publish(
+                self._facts(partition_key, progress), known_tables=self._known_tables()
+            )
         return _Published(partition_key, extract, progress)
 
     def _export(
@@ -215,6 +215,10 @@ class _Step:
             instruments = {spec.name: spec.instrument for spec in plan_tables(self.live)}
             self.checks[table] = SchemaCheck(self.live, instruments[table] or table)
         return self.checks[table]
+
+    def _known_tables(self) -> set[str]:
+        """Tables that stay when this extract does not make them; those of no asset go."""
+        return {props.name for props in self.study.props.values()}
 
     def _facts(self, partition_key: str | None, progress: ExportProgress) -> dict[str, object]:
         """What the manifest says of the extract beside its tables. No values, ids or tokens."""

@@ -10,6 +10,7 @@ from redcap_dagster.export import DEFAULT_CELLS_PER_REQUEST
 from redcap_dagster.orchestration.materialize import (
     ExportSettings,
     RedcapEvent,
+    as_dagster_failure,
     materialize_study,
 )
 from redcap_dagster.orchestration.study import StudyAssets, study_of
@@ -70,11 +71,9 @@ class RedcapResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         "near 1,000,000.",
     )
 
+    # Opened when first needed, not in `setup_for_execution`: a wrong address or token then fails
+    # the step with its own sentence instead of the start of all resources.
     _client: RedcapClient | None = PrivateAttr(default=None)
-
-    def setup_for_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
-        """Check address and token, and open the pooled connection; nothing is sent."""
-        self._client = self.open_client()
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
         """Close the connections."""
@@ -110,12 +109,13 @@ class RedcapResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         Raises:
             dg.Failure: The export did not succeed; nothing that readers see has changed.
         """
-        yield from materialize_study(
-            context,
-            study or study_of(context),
-            self.get_client(),
-            ExportSettings(self.concurrency, self.cells_per_request),
-        )
+        with as_dagster_failure():
+            yield from materialize_study(
+                context,
+                study or study_of(context),
+                self.get_client(),
+                ExportSettings(self.concurrency, self.cells_per_request),
+            )
 
     def open_client(self) -> RedcapClient:
         """A new client with this resource's settings; nothing is sent.

@@ -130,12 +130,14 @@ class _RejectedValues:
 
     rows: ExportRows
     _pieces: list[pa.Table] = field(default_factory=list)
+    _numbers: list[pa.Array] = field(default_factory=list)
 
     def add(
         self, spec: TableSpec, name: str, numbers: pa.Array, text: pa.Array, rule: pa.Array
     ) -> None:
         """Add cells of one export column: the numbers of their rows, raw text, broken rule."""
         count = len(numbers)
+        self._numbers.append(numbers)
         self._pieces.append(
             pa.Table.from_arrays(
                 [
@@ -157,8 +159,15 @@ class _RejectedValues:
         return plan_rejected_values_table(self.rows.project).arrow_schema
 
     def table(self) -> pa.Table:
-        """Everything that was added."""
-        return pa.concat_tables([self._schema.empty_table(), *self._pieces])
+        """Everything that was added, in the order of the export's rows.
+
+        By columns it would stand in another order where the export was cut otherwise.
+        """
+        if not self._pieces:
+            return self._schema.empty_table()
+        numbers = pa.chunked_array(self._numbers)
+        order = pc.sort_indices(pa.table([numbers], ["row"]), sort_keys=[("row", "ascending")])
+        return pa.concat_tables(self._pieces).take(order)
 
 
 @dataclass(frozen=True, repr=False)

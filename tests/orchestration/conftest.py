@@ -1,6 +1,7 @@
 """A small study in an emulator, and what a Dagster step makes of it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,15 +71,26 @@ def study_xml(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def study(study_xml: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Study]:
+def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Study]]:
+    """Serves a project file on an emulator of its own, the token in the environment."""
+    with ExitStack() as running:
+
+        def _serve(project_xml: str | Path, **options: Any) -> Study:
+            emulator = running.enter_context(RedcapEmulator())
+            token = emulator.add_project(project_xml, **options)
+            monkeypatch.setenv("REDCAP_API_TOKEN", token)
+            with RedcapClient(emulator.url, token) as client:
+                project = read_design(client)
+            emulator.requests.clear()
+            return Study(emulator, token, project, tmp_path / "published")
+
+        yield _serve
+
+
+@pytest.fixture
+def study(study_xml: Path, serve: Callable[..., Study]) -> Study:
     """The synthetic study on an emulator of its own."""
-    with RedcapEmulator() as emulator:
-        token = emulator.add_project(study_xml)
-        monkeypatch.setenv("REDCAP_API_TOKEN", token)
-        with RedcapClient(emulator.url, token) as client:
-            project = read_design(client)
-        emulator.requests.clear()
-        yield Study(emulator, token, project, tmp_path / "published")
+    return serve(study_xml)
 
 
 def rows_by_asset(result: dg.ExecuteInProcessResult) -> dict[str, Any]:

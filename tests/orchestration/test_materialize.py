@@ -278,7 +278,7 @@ def test_materialize_outside_a_redcap_assets_function_says_what_to_do(study: "St
     def lonely(context: dg.AssetExecutionContext, redcap: RedcapResource) -> Any:
         list(redcap.materialize(context))
 
-    with pytest.raises(ConfigError, match="decorated with @redcap_assets"):
+    with pytest.raises(dg.Failure, match="decorated with @redcap_assets"):
         dg.materialize([lonely], resources={"redcap": study.resource()})
 
 
