@@ -7,7 +7,8 @@ from redcap_dagster.emulator.answers import Answer
 from redcap_dagster.emulator.design import Design
 from redcap_dagster.emulator.errors import RequestRefusedError
 from redcap_dagster.emulator.parameters import Parameters
-from redcap_dagster.emulator.state.store import Store, User
+from redcap_dagster.emulator.state.store import Store
+from redcap_dagster.emulator.state.user import User
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 import json
 import secrets
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -17,7 +16,8 @@ from redcap_dagster.emulator.odm.design import build_design
 from redcap_dagster.emulator.odm.events import End, Start, iter_xml
 from redcap_dagster.emulator.odm.rows import LoadedRecord, iter_records
 from redcap_dagster.emulator.odm.source import XmlSource, open_source
-from redcap_dagster.emulator.state.store import Store, User
+from redcap_dagster.emulator.state.store import Store, rights_to_json
+from redcap_dagster.emulator.state.user import Rights, User
 
 TOKEN_LENGTH = 32
 _EVENTS_OF_A_PROJECT = 1000
@@ -85,9 +85,9 @@ def load_project(
             (project_id, digest),
         )
         with _reading(name):
-            _insert_records(connection, project_id, iter_records(walk, design, name))
+            _insert_records(store, connection, project_id, iter_records(walk, design, name))
         if records is not None:
-            _load_records(connection, project_id, design, records)
+            _load_records(store, connection, project_id, design, records)
         design = _with_groups_of_records(connection, project_id, design)
         connection.execute(
             "UPDATE project SET design = ? WHERE project_id = ?",
@@ -121,19 +121,21 @@ def add_user(
     username: str,
     token: str | None,
     data_access_group: str | None,
+    rights: Rights | None = None,
 ) -> User:
-    """Give a project one more user, who has every right inside its data access group.
+    """Give a project one more user, who has every right unless `rights` says otherwise.
 
     Raises:
         EmulatorError: The token is taken or malformed, or the name or group cannot be used.
     """
     group = "" if data_access_group is None else _unique_group(design, data_access_group)
-    user = User(project_id, username, _checked_token(token), group, "")
+    own_rights = rights or Rights()
+    user = User(project_id, username, _checked_token(token), group, "", own_rights)
     try:
         connection.execute(
-            "INSERT INTO user (project_id, username, token, data_access_group, role)"
-            " VALUES (?, ?, ?, ?, '')",
-            (project_id, username, user.token, group),
+            "INSERT INTO user (project_id, username, token, data_access_group, rights)"
+            " VALUES (?, ?, ?, ?, ?)",
+            (project_id, username, user.token, group, rights_to_json(own_rights)),
         )
     except sqlite3.IntegrityError as error:
         raise EmulatorError(
@@ -192,20 +194,26 @@ def _with_groups_of_records(
 
 
 def _load_records(
-    connection: sqlite3.Connection, project_id: int, design: Design, source: XmlSource
+    store: Store,
+    connection: sqlite3.Connection,
+    project_id: int,
+    design: Design,
+    source: XmlSource,
 ) -> None:
     file, name = open_source(source)
     with file, _reading(name):
         walk: Iterator[Start | End] = iter_xml(file, name)
         read_root(walk, name)
-        _insert_records(connection, project_id, iter_records(walk, design, name))
+        _insert_records(store, connection, project_id, iter_records(walk, design, name))
 
 
 def _insert_records(
-    connection: sqlite3.Connection, project_id: int, records: Iterator[LoadedRecord]
+    store: Store,
+    connection: sqlite3.Connection,
+    project_id: int,
+    records: Iterator[LoadedRecord],
 ) -> None:
-    # Only server time goes into exports, and REDCap's has no time zone.
-    changed_at = time.strftime("%Y-%m-%d %H:%M:%S")
+    changed_at = store.audit_log.now()
     for record in records:
         connection.execute(
             "INSERT INTO record (project_id, record_id, sort_key, data_access_group, changed_at)"

@@ -1,6 +1,6 @@
 """The tables of the state file."""
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 SCHEMA = (
     """
@@ -15,9 +15,11 @@ SCHEMA = (
     CREATE TABLE user (
         project_id INTEGER NOT NULL REFERENCES project ON DELETE CASCADE,
         username TEXT NOT NULL,
-        token TEXT NOT NULL UNIQUE,
+        token TEXT UNIQUE,
         data_access_group TEXT NOT NULL DEFAULT '',
         role TEXT NOT NULL DEFAULT '',
+        rights TEXT NOT NULL DEFAULT '{}',
+        expiration TEXT NOT NULL DEFAULT '',
         PRIMARY KEY (project_id, username)
     )
     """,
@@ -54,5 +56,22 @@ SCHEMA = (
         mime_type TEXT NOT NULL,
         content BLOB
     )
+    """,
+    """
+    CREATE TABLE log (
+        log_id INTEGER PRIMARY KEY AUTOINCREMENT,
+        project_id INTEGER NOT NULL REFERENCES project ON DELETE CASCADE,
+        at TEXT NOT NULL,
+        username TEXT NOT NULL,
+        action TEXT NOT NULL,
+        details TEXT NOT NULL,
+        record_id TEXT NOT NULL
+    )
+    """,
+    """
+    CREATE INDEX log_order ON log (project_id, at, log_id)
+    """,
+    """
+    CREATE INDEX log_of_record ON log (project_id, record_id, at)
     """,
 )

@@ -2,38 +2,39 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
+from threading import Lock
+from typing import Any
 
 from redcap_dagster.emulator.design import Design, design_from_json
 from redcap_dagster.emulator.errors import EmulatorError
+from redcap_dagster.emulator.state.log import AuditLog, Clock
 from redcap_dagster.emulator.state.schema import SCHEMA, SCHEMA_VERSION
+from redcap_dagster.emulator.state.user import Rights, User
 
 _BUSY_SECONDS = 30
-
-
-@dataclass(frozen=True)
-class User:
-    """A user of one project, as the API token tells."""
-
-    project_id: int
-    username: str
-    token: str
-    data_access_group: str
-    role: str
-
-    def __repr__(self) -> str:
-        """Leave out the token."""
-        return f"User(project_id={self.project_id}, username={self.username!r})"
+_USER_COLUMNS = "project_id, username, token, data_access_group, role, rights, expiration"
 
 
 class Store:
-    """The state file. Safe to use from many threads: every call opens its own connection."""
+    """The state file. Safe to use from many threads: every call opens its own connection.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: The SQLite file.
+        clock: The server's local time, for the audit log.
+
+    Attributes:
+        audit_log: What writes the projects' logs.
+    """
+
+    def __init__(self, path: Path, clock: Clock = datetime.now) -> None:
         self.path = path
+        self.audit_log = AuditLog(clock)
+        self._one_writer = Lock()
         self._designs: dict[tuple[int, int], Design] = {}
         try:
             self._create()
@@ -67,7 +68,8 @@ class Store:
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """Open a transaction that is kept whole when the block ends, and undone when it fails."""
-        with closing(self.connect()) as connection:
+        # SQLite's own waiting is a race of sleeps, which some of many writers would lose.
+        with self._one_writer, closing(self.connect()) as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -94,25 +96,37 @@ class Store:
         """Return the user whose API token this is, or None."""
         with closing(self.connect()) as connection:
             found = connection.execute(
-                "SELECT project_id, username, token, data_access_group, role FROM user"
-                " WHERE token = ?",
+                f"SELECT {_USER_COLUMNS} FROM user WHERE token = ?",  # noqa: S608 - fixed text
                 (token.upper(),),
             ).fetchone()
-        return User(*found) if found else None
+        return _user(found) if found else None
 
     def users(self, project_id: int | None = None) -> list[User]:
         """Return the users of one project, or of all of them, in the order they were added."""
         where, values = ("", ()) if project_id is None else (" WHERE project_id = ?", (project_id,))
         with closing(self.connect()) as connection:
             found = connection.execute(
-                "SELECT project_id, username, token, data_access_group, role FROM user"  # noqa: S608
+                f"SELECT {_USER_COLUMNS} FROM user"  # noqa: S608 - fixed texts
                 f"{where} ORDER BY project_id, rowid",
                 values,
             ).fetchall()
-        return [User(*user) for user in found]
+        return [_user(user) for user in found]
 
     def digests(self) -> set[str]:
         """Return the digests of the files the projects were loaded from."""
         with closing(self.connect()) as connection:
             found = connection.execute("SELECT source_digest FROM project").fetchall()
         return {digest for (digest,) in found}
+
+
+def rights_to_json(rights: Rights) -> str:
+    """Return rights as the `rights` column of a user holds them."""
+    return json.dumps(asdict(rights))
+
+
+def _user(row: Sequence[Any]) -> User:
+    *place, rights, expiration = row
+    project_id, username, token, group, role = place
+    return User(
+        project_id, username, token or "", group, role, Rights(**json.loads(rights)), expiration
+    )
