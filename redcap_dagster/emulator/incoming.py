@@ -1,0 +1,134 @@
+"""Reads the `data` parameter of an import: rows as csv, JSON or XML."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from redcap_dagster.emulator.errors import ProjectFileError, RequestRefusedError
+from redcap_dagster.emulator.odm.events import End, Start, iter_xml
+
+Value = str | dict[str, str]
+"""A cell: a text, or the inner texts by name where JSON or XML nest (form rights)."""
+IncomingRow = dict[str, Value]
+
+_BAD_FORMAT = "The data is not in the specified format."
+_ROW_DEPTH = 2
+
+
+def incoming_rows(
+    text: str, body_format: str, delimiter: str = ",", *, lone_object: bool = True
+) -> list[IncomingRow]:
+    """Parse what was sent for import.
+
+    Args:
+        text: The value of `data`.
+        body_format: `csv`, `json` or `xml`.
+        delimiter: Between the cells of csv.
+        lone_object: Whether a JSON object alone is one row; record import takes it for none.
+
+    Returns:
+        The rows in their order; every value is text, "" for a JSON null.
+
+    Raises:
+        RequestRefusedError: The text is not in that format.
+    """
+    if body_format == "csv":
+        return _csv_rows(text, delimiter)
+    if body_format == "json":
+        return _json_rows(text, lone_object=lone_object)
+    return _xml_rows(text)
+
+
+def text_rows(rows: Sequence[IncomingRow]) -> list[dict[str, str]]:
+    """Return rows whose values must all be texts.
+
+    Raises:
+        RequestRefusedError: A value is nested.
+    """
+    return [{name: _flat(value) for name, value in row.items()} for row in rows]
+
+
+def bad_format() -> RequestRefusedError:
+    """Return REDCap's refusal of data in another format than was said."""
+    return RequestRefusedError(_BAD_FORMAT)
+
+
+def _flat(value: Value) -> str:
+    if isinstance(value, dict):
+        raise bad_format()
+    return value
+
+
+def _csv_rows(text: str, delimiter: str) -> list[IncomingRow]:
+    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), delimiter=delimiter)
+    try:
+        lines = [line for line in reader if any(cell.strip() for cell in line)]
+    except csv.Error as error:
+        raise bad_format() from error
+    if not lines:
+        raise bad_format()
+    header = [name.strip() for name in lines[0]]
+    if any(len(line) > len(header) for line in lines):
+        raise bad_format()
+    return [
+        dict(zip(header, line + [""] * (len(header) - len(line)), strict=True))
+        for line in lines[1:]
+    ]
+
+
+def _json_rows(text: str, *, lone_object: bool) -> list[IncomingRow]:
+    try:
+        raw = json.loads(text)
+    # RecursionError: brackets nested deeper than any data are no data.
+    except (ValueError, RecursionError) as error:
+        raise bad_format() from error
+    if isinstance(raw, dict):
+        raw = [raw] if lone_object else []
+    if not isinstance(raw, list) or not all(isinstance(row, dict) for row in raw):
+        raise bad_format()
+    return [{name: _json_value(value) for name, value in row.items()} for row in raw]
+
+
+def _json_value(value: Any) -> Value:
+    if isinstance(value, Mapping):
+        return {name: _json_text(inner) for name, inner in value.items()}
+    return _json_text(value)
+
+
+def _json_text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise bad_format()
+
+
+def _xml_rows(text: str) -> list[IncomingRow]:
+    rows: list[IncomingRow] = []
+    path: list[str] = []
+    try:
+        for step in iter_xml(io.BytesIO(text.encode("utf-8", "surrogatepass")), "The data"):
+            if isinstance(step, Start):
+                path.append(step.tag)
+                if len(path) == _ROW_DEPTH:
+                    rows.append({})
+            else:
+                _xml_end(step, path, rows)
+                path.pop()
+    except ProjectFileError as error:
+        raise bad_format() from error
+    return rows
+
+
+def _xml_end(step: End, path: Sequence[str], rows: Sequence[IncomingRow]) -> None:
+    depth = len(path) - _ROW_DEPTH
+    if depth == 1:
+        rows[-1].setdefault(step.tag, step.text)
+    elif depth > 1:
+        nested = rows[-1].setdefault(path[_ROW_DEPTH], {})
+        if isinstance(nested, dict):
+            nested[step.tag] = step.text
