@@ -13,6 +13,7 @@ from redcap_dagster.emulator.answers import (
 )
 from redcap_dagster.emulator.contents.call import Call, Method
 from redcap_dagster.emulator.contents.methods import CONTENTS, METHODS_BY_NAME
+from redcap_dagster.emulator.contents.rights import require_rights
 from redcap_dagster.emulator.errors import RequestRefusedError
 from redcap_dagster.emulator.parameters import Parameters
 from redcap_dagster.emulator.state.store import Store
@@ -101,6 +102,7 @@ class Dispatcher:
             body_format=body_format,
             redcap_version=self._redcap_version,
         )
+        require_rights(method, call.rights)
         return _reply(method.answer(call), body_format, delimiter)
 
     def _is_super(self, parameters: Parameters) -> bool:

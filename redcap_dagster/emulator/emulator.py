@@ -3,6 +3,8 @@
 import socket
 import tempfile
 import threading
+from collections.abc import Mapping
+from datetime import datetime
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -10,12 +12,15 @@ from types import TracebackType
 import uvicorn
 
 from redcap_dagster.emulator.asked import AskedRequest  # noqa: TC001 - annotates an attribute
+from redcap_dagster.emulator.design import Design
 from redcap_dagster.emulator.dispatch import Dispatcher
 from redcap_dagster.emulator.errors import EmulatorError
 from redcap_dagster.emulator.odm.source import XmlSource
 from redcap_dagster.emulator.server import API_PATH, build_app
 from redcap_dagster.emulator.state.load import ProjectOptions, add_user, load_project
+from redcap_dagster.emulator.state.log import Clock
 from redcap_dagster.emulator.state.store import Store
+from redcap_dagster.emulator.state.user import EVERY_RIGHT, Rights
 
 DEFAULT_REDCAP_VERSION = "16.1.4"
 _BACKLOG = 2048
@@ -38,6 +43,7 @@ class RedcapEmulator:
         port: Port to listen on; 0 takes a free one.
         super_token: A super token that may ask for the version, or None.
         redcap_version: What the server says it is.
+        clock: The server's local time, as the log and new files carry it.
 
     Attributes:
         requests: What was asked so far, in the order the answers were finished.
@@ -51,6 +57,7 @@ class RedcapEmulator:
         port: int = 0,
         super_token: str | None = None,
         redcap_version: str = DEFAULT_REDCAP_VERSION,
+        clock: Clock = datetime.now,
     ) -> None:
         self.requests: list[AskedRequest] = []
         self._state = state
@@ -58,6 +65,7 @@ class RedcapEmulator:
         self._wanted_port = port
         self._super_token = super_token
         self._redcap_version = redcap_version
+        self._clock = clock
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._store: Store | None = None
         self._server: uvicorn.Server | None = None
@@ -92,7 +100,7 @@ class RedcapEmulator:
         """
         listener = self._listen()
         try:
-            self._store = Store(self._state_path())
+            self._store = Store(self._state_path(), self._clock)
         except EmulatorError:
             listener.close()
             raise
@@ -169,6 +177,9 @@ class RedcapEmulator:
         *,
         token: str | None = None,
         data_access_group: str | None = None,
+        rights: Mapping[str, int] | None = None,
+        forms: Mapping[str, int] | None = None,
+        forms_export: Mapping[str, int] | None = None,
     ) -> str:
         """Give a project one more user and return the user's API token.
 
@@ -177,6 +188,11 @@ class RedcapEmulator:
             username: Name of the new user.
             token: The new token, 32 hexadecimal digits; random when None.
             data_access_group: Group the new user sits in, or None.
+            rights: Rights by REDCap's API names (`{"api_import": 0, "logging": 0}`); those left
+                out are given.
+            forms: Viewing and editing right by instrument; those left out are given.
+            forms_export: Export right by instrument, 0 none, 1 full, 2 de-identified, 3 without
+                identifiers; full for those left out.
 
         Raises:
             EmulatorError: The project, token, name or group cannot be used.
@@ -184,14 +200,16 @@ class RedcapEmulator:
         user = self.store.user_of(project_token)
         if user is None:
             raise EmulatorError("No project has this token.")
+        design = self.store.design(user.project_id)
         with self.store.writing() as connection:
             return add_user(
                 connection,
                 user.project_id,
-                self.store.design(user.project_id),
+                design,
                 username=username,
                 token=token,
                 data_access_group=data_access_group,
+                rights=_checked_rights(design, rights or {}, forms or {}, forms_export or {}),
             ).token
 
     @property
@@ -226,3 +244,15 @@ class RedcapEmulator:
         listener.listen(_BACKLOG)
         self._port = int(listener.getsockname()[1])
         return listener
+
+
+def _checked_rights(
+    design: Design,
+    rights: Mapping[str, int],
+    forms: Mapping[str, int],
+    forms_export: Mapping[str, int],
+) -> Rights:
+    unknown = {*rights} - {*EVERY_RIGHT} | ({*forms} | {*forms_export}) - {*design.form_order}
+    if unknown:
+        raise EmulatorError(f"No right or instrument is called {', '.join(sorted(unknown))}.")
+    return Rights({**EVERY_RIGHT, **rights}, dict(forms), dict(forms_export))

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import cached_property
 
 from redcap_dagster.emulator.answers import Answer
 from redcap_dagster.emulator.design import Design
 from redcap_dagster.emulator.errors import RequestRefusedError
 from redcap_dagster.emulator.parameters import Parameters
 from redcap_dagster.emulator.state.store import Store
-from redcap_dagster.emulator.state.user import User
+from redcap_dagster.emulator.state.user import Rights, User
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,16 @@ class Call:
     parameters: Parameters
     body_format: str
     redcap_version: str
+
+    @cached_property
+    def rights(self) -> Rights:
+        """What the user may do: the role's rights where the user has a role, else the own ones."""
+        role = next(
+            (role for role in self.design.roles if role.unique_name == self.user.role), None
+        )
+        if role is None:
+            return self.user.own_rights
+        return Rights(role.rights, role.forms, role.forms_export)
 
     def known_names(self, parameter: str, known: Collection[str]) -> tuple[str, ...]:
         """Return an array parameter, all of whose entries must be known.
