@@ -6,6 +6,9 @@
 the language is, and how each fact is known, stands in docs/logic.md.
 """
 
+from redcap_dagster.logic.annotation import ActionTag, find_action_tags, split_arguments
+from redcap_dagster.logic.calculation import parse_calculation, uses_today
+from redcap_dagster.logic.check import check_logic
 from redcap_dagster.logic.evaluate import evaluate_row
 from redcap_dagster.logic.functions import FUNCTIONS
 from redcap_dagster.logic.kinds import kind_of
@@ -19,6 +22,7 @@ from redcap_dagster.logic.vectorised import TableValues, evaluate_table
 __all__ = [
     "DEFAULT_OPTIONS",
     "FUNCTIONS",
+    "ActionTag",
     "Expression",
     "Kind",
     "LogicOptions",
@@ -26,9 +30,14 @@ __all__ = [
     "StudyFrame",
     "TableValues",
     "Value",
+    "check_logic",
     "evaluate_row",
     "evaluate_table",
+    "find_action_tags",
     "kind_of",
+    "parse_calculation",
     "parse_logic",
     "references",
+    "split_arguments",
+    "uses_today",
 ]

@@ -136,11 +136,6 @@ def text_constant(text: str, *, has_comma: bool = False) -> Column:
     return text_column(pa.array([text], pa.large_string()), has_comma=has_comma)
 
 
-def number_constant(number: float | None) -> Column:
-    """One number, the same on every row."""
-    return number_column(np.array([np.nan if number is None else number]))
-
-
 def repeat(values: pa.Array, size: int) -> pa.Array:
     """Values in full length, where they are a single one."""
     return values.take(pa.array(np.zeros(size, np.int64))) if len(values) == 1 else values

@@ -97,4 +97,5 @@ def _moments_ordered(
     are_alike = (first == second) & (first != MomentKind.NONE)
     with np.errstate(invalid="ignore"):
         ordered: Booleans = _ORDER[sign](left.moments.seconds, right.moments.seconds)
-    return np.logical_and(are_alike, ordered)
+    both: Booleans = are_alike & ordered
+    return both

@@ -183,9 +183,9 @@ CALCDATE = Function(
     (_DATE, _NUMBER, _UNIT, _NUMBER),
     Kind.TEXT,
     "the date of an `@CALCDATE` action tag, cut to so many characters",
-    required=4,
+    required=3,
 )
-"""What the action tag `@CALCDATE` becomes in a tree; it cannot be written in logic."""
+"""What the action tag `@CALCDATE` becomes in a tree; no function of logic itself."""
 
 
 def find_function(name: str) -> Function | None:

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from functools import lru_cache
 
 from redcap_dagster.errors import LogicError, LogicNameError, LogicUnsupportedError
-from redcap_dagster.logic.functions import Parameter, find_function
+from redcap_dagster.logic.functions import CALCDATE, Parameter, find_function
 from redcap_dagster.logic.options import DEFAULT_OPTIONS, LogicOptions
 from redcap_dagster.logic.refuse import (
     DATE_WORDS,
@@ -92,11 +92,12 @@ def _require(node: Node, expression: Expression, setting: Setting) -> None:
                 expression,
             )
     elif isinstance(node, Reference):
-        for error in _reference_needs(node, expression, setting):
+        for error in reference_needs(node, expression, setting):
             raise error
 
 
-def _reference_needs(node: Reference, expression: Expression, setting: Setting) -> list[LogicError]:
+def reference_needs(node: Reference, expression: Expression, setting: Setting) -> list[LogicError]:
+    """What a reference asks for and the setting does not have: fields, events, the design."""
     shape = setting.shape
     if shape.project is None:
         if node.is_smart or node.event or node.instance:
@@ -134,6 +135,8 @@ def _settle(node: Node, setting: Setting, expression: Expression) -> Node:
         arguments = [*arguments[:3], _signed(node)]
     elif node.name == "age_at_date":
         arguments = arguments[:2]
+    elif node.name == CALCDATE.name and len(arguments) == CALCDATE.required:
+        arguments.append(Number("19", node.span))
     elif node.name in _ROUNDING and len(arguments) == 1:
         arguments.append(Number("0", node.span))
     return replace(node, arguments=tuple(arguments))

@@ -11,7 +11,6 @@ from redcap_dagster.logic.columns import (
     choice_column,
     condition_column,
     number_column,
-    number_constant,
     repeat,
     text_constant,
 )
@@ -140,7 +139,7 @@ class _TableEvaluator:
         if isinstance(node, Text):
             return text_constant(node.value)
         if isinstance(node, Number):
-            return number_constant(float(node.text))
+            return number_column(finite(np.array([float(node.text)])))
         if isinstance(node, Reference):
             return self._reference(node)
         if isinstance(node, Call):

@@ -154,10 +154,13 @@ def _evaluate_table(vector: Vector) -> list[Expected]:
     )
     readings = zip(values.is_true, values.number, values.text, strict=True)
     results = [
-        _reading(vector, truth, None if pd.isna(number) else float(number), text)
-        for truth, number, text in readings
+        _reading(vector, truth, _number_or_none(number), text) for truth, number, text in readings
     ]
     return [results[place] for place in places]
+
+
+def _number_or_none(number: Any) -> float | None:
+    return None if number is pd.NA else float(number)
 
 
 def _crowd(vector: Vector) -> tuple[list[int], list[Mapping[str, str]]]:
