@@ -50,9 +50,15 @@ class Table:
 
 @dataclass(frozen=True)
 class Text:
-    """An answer that is one plain text in every format."""
+    """An answer that is one text.
+
+    Attributes:
+        body: The body as it is sent.
+        body_format: Format whose content type it is sent with; None for that of `format`.
+    """
 
     body: str
+    body_format: str | None = None
 
 
 Answer = Table | Text

@@ -100,6 +100,8 @@ class Dispatcher:
             design=self._store.design(user.project_id),
             parameters=parameters,
             body_format=body_format,
+            return_format=_return_format(parameters),
+            delimiter=delimiter,
             redcap_version=self._redcap_version,
         )
         require_rights(method, call.rights)
@@ -111,10 +113,14 @@ class Dispatcher:
 
 def refusal(refused: RequestRefusedError, parameters: Parameters) -> Reply:
     """Return a refusal in the format that `returnFormat`, or else `format`, asks for."""
-    asked = (parameters.word("returnFormat"), parameters.word("format"))
-    return_format = next((name for name in asked if name in _FORMATS), "xml")
+    return_format = _return_format(parameters)
     body = error_body(refused.message, return_format).encode()
     return Reply(refused.status, CONTENT_TYPES[return_format], iter((body,)))
+
+
+def _return_format(parameters: Parameters) -> str:
+    asked = (parameters.word("returnFormat"), parameters.word("format"))
+    return next((name for name in asked if name in _FORMATS), "xml")
 
 
 def _method(content: str, parameters: Parameters) -> Method:
@@ -145,9 +151,10 @@ def _delimiter(parameters: Parameters) -> str:
 
 
 def _reply(answer: Answer, body_format: str, delimiter: str) -> Reply:
-    content_type = CONTENT_TYPES[body_format]
     if isinstance(answer, Text):
+        content_type = CONTENT_TYPES[answer.body_format or body_format]
         return Reply(200, content_type, body_chunks(answer, body_format))
+    content_type = CONTENT_TYPES[body_format]
     rows = CountedRows(answer.rows)
     chunks = body_chunks(replace(answer, rows=rows), body_format, delimiter)
     return Reply(200, content_type, chunks, len(answer.columns), rows)

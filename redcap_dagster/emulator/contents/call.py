@@ -14,13 +14,26 @@ from redcap_dagster.emulator.state.user import Rights, User
 
 @dataclass(frozen=True)
 class Call:
-    """One request whose token was found good."""
+    """One request whose token was found good.
+
+    Attributes:
+        store: The state.
+        user: Whose token it is.
+        design: The project's design when the request came.
+        parameters: The form fields.
+        body_format: What `format` says.
+        return_format: What `returnFormat` says, or else `format`.
+        delimiter: What `csvDelimiter` says.
+        redcap_version: What the server says it is.
+    """
 
     store: Store
     user: User
     design: Design
     parameters: Parameters
     body_format: str
+    return_format: str
+    delimiter: str
     redcap_version: str
 
     @cached_property
