@@ -4,6 +4,7 @@ Without any environment variable it runs on the synthetic asthma cohort in an em
 With `REDCAP_API_URL` and `REDCAP_API_TOKEN` the same code reads from your server; `REDCAP_SNAPSHOT`
 then names the snapshot of your project (`redcap-dagster snapshot FILE`). Where the study is not
 the asthma cohort, its own assets are there and the downstream ones, which know the cohort, are not.
+`EXAMPLE_OUT_DIR` names another folder for what is published than `data`.
 """
 
 import os
@@ -20,7 +21,7 @@ from redcap_dagster.errors import ConfigError
 HERE = Path(__file__).parent
 STUDY_XML = HERE / "study" / "asthma_cohort.xml"
 STUDY_SNAPSHOT = HERE / "study" / "asthma_cohort.snapshot.json"
-OUT_DIR = HERE.parent / "data"
+OUT_DIR = Path(os.environ.get("EXAMPLE_OUT_DIR") or HERE.parent / "data")
 PREFIX = "asthma"
 
 

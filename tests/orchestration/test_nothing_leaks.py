@@ -1,0 +1,134 @@
+"""Values, record ids and tokens are in nothing that a run leaves behind, decompressed."""
+
+import logging
+import re
+import sqlite3
+import traceback
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import pytest
+
+from redcap_dagster import build_redcap_assets
+from redcap_dagster.api import RedcapClient
+
+if TYPE_CHECKING:
+    from tests.orchestration.conftest import Study
+
+VALUE = "zqvalue"
+RECORD_ID = "zqrecord"
+
+
+def with_sentinels(project_xml: str) -> str:
+    """The study with a sentinel in every field of every record, and in every record id."""
+    ids = {
+        key: f"{RECORD_ID}{number}"
+        for number, key in enumerate(
+            dict.fromkeys(re.findall(r'SubjectKey="([^"]*)"', project_xml))
+        )
+    }
+
+    def replaced(match: re.Match[str]) -> str:
+        item, value = match[1], match[2]
+        if "participant_id" in item:
+            return f'{item} Value="{ids[value]}"'
+        if item.endswith('_complete"') or "redcap_data_access_group" in item or "___" in item:
+            return match[0]
+        return f'{item} Value="{VALUE}{match.start()}"'
+
+    planted = re.sub(r'(<ItemData ItemOID="[^"]*")[^>]*? Value="([^"]*)"', replaced, project_xml)
+    return re.sub(r'SubjectKey="([^"]*)"', lambda match: f'SubjectKey="{ids[match[1]]}"', planted)
+
+
+@pytest.fixture
+def planted(serve: "Callable[[str], Study]", study_xml: Path) -> "Study":
+    """The study with sentinels, on an emulator."""
+    return serve(with_sentinels(study_xml.read_text()))
+
+
+def stored_bytes(home: Path) -> Iterator[tuple[str, bytes]]:
+    """Everything in Dagster's home: each file, and each cell of each database, unpacked too."""
+    for path in sorted(item for item in home.rglob("*") if item.is_file()):
+        yield str(path), path.read_bytes()
+        if path.suffix == ".db":
+            yield from database_cells(path)
+
+
+def database_cells(path: Path) -> Iterator[tuple[str, bytes]]:
+    with sqlite3.connect(path) as database:
+        tables = [
+            name
+            for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        ]
+        for table in tables:
+            for row in database.execute(f'SELECT * FROM "{table}"'):  # noqa: S608
+                for cell in row:
+                    content = cell if isinstance(cell, bytes) else str(cell).encode()
+                    yield f"{path}:{table}", content
+                    try:
+                        yield f"{path}:{table} (unpacked)", zlib.decompress(content)
+                    except zlib.error:
+                        continue
+    database.close()
+
+
+def places_of(words: list[str], contents: Iterator[tuple[str, bytes]]) -> set[tuple[str, str]]:
+    return {
+        (place, word)
+        for place, content in contents
+        for word in words
+        if word.lower().encode() in content.lower()
+    }
+
+
+def garbled() -> Callable[..., bytes]:
+    """The method that exports csv, but the last row has a cell too many."""
+    export = RedcapClient.export_records_csv
+
+    def export_records_csv(client: RedcapClient, **options: Any) -> bytes:
+        return export(client, **options).removesuffix(b"\n") + b",one more\n"
+
+    return export_records_csv
+
+
+@pytest.mark.parametrize("outcome", ["success", "failure"])
+def test_a_run_leaves_no_value_record_id_or_token(
+    planted: "Study",
+    outcome: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    home = tmp_path / "dagster_home"
+    home.mkdir()
+    assets = build_redcap_assets(planted.project, out_dir=planted.out_dir)
+    resource = planted.resource()
+    failure = ""
+    if outcome == "failure":
+        # Arrow's own message about such a body quotes the row.
+        monkeypatch.setattr(RedcapClient, "export_records_csv", garbled())
+    with dg.DagsterInstance.local_temp(str(home)) as instance:
+        try:
+            result = dg.materialize([assets], resources={"redcap": resource}, instance=instance)
+        except dg.Failure as error:
+            failure = "".join(traceback.TracebackException.from_exception(error).format())
+        else:
+            rejected = planted.table("rejected_values")
+            assert len(rejected) > 1_000
+            assert rejected[0]["value"].startswith(VALUE)
+            assert any(not check.passed for check in result.get_asset_check_evaluations())
+    assert bool(failure) == (outcome == "failure")
+    printed = capfd.readouterr()
+    said = "\n".join([caplog.text, printed.out, printed.err, failure, repr(resource), repr(assets)])
+    contents = [*stored_bytes(home), ("said", said.encode())]
+    assert len(contents) > 100
+    words = [VALUE, RECORD_ID, planted.token]
+    assert places_of(words, iter(contents)) == set()
+    # The search does find what is there.
+    assert places_of(["redcap_1"], iter(contents))
+    assert not list(planted.out_dir.glob(".staging*"))
