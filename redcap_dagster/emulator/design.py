@@ -146,6 +146,19 @@ class Settings:
     randomization_enabled: int = 0
     display_today_now_button: int = 1
     bypass_branching_erase_field_prompt: int = 0
+    project_language: str = "English"
+    project_irb_number: str = ""
+    project_grant_number: str = ""
+    project_pi_firstname: str = ""
+    project_pi_lastname: str = ""
+    project_pi_email: str = ""
+    production_time: str = ""
+    external_modules: str = ""
+
+    @property
+    def in_production(self) -> bool:
+        """Whether the project was moved to Production status."""
+        return bool(self.production_time)
 
 
 @dataclass(frozen=True)
@@ -162,6 +175,7 @@ class Design:
     roles: tuple[Role, ...] = ()
     survey_forms: tuple[str, ...] = ()
     missing_codes: tuple[Choice, ...] = field(default=())
+    longitudinal: bool = False
 
     @property
     def record_id_field(self) -> str:
@@ -170,8 +184,8 @@ class Design:
 
     @property
     def is_longitudinal(self) -> bool:
-        """Whether the project has events."""
-        return bool(self.events)
+        """Whether the project has events, or waits for its first one."""
+        return self.longitudinal or bool(self.events)
 
     @cached_property
     def fields_by_name(self) -> dict[str, Field]:
@@ -194,7 +208,7 @@ class Design:
     @cached_property
     def event_order(self) -> dict[str, int]:
         """Unique event name → position; the event "" of a classic project is 0."""
-        if not self.events:
+        if not self.is_longitudinal:
             return {"": 0}
         return {event.unique_name: position for position, event in enumerate(self.events)}
 
@@ -212,9 +226,20 @@ class Design:
 
     def forms_of_event(self, event: str) -> tuple[str, ...]:
         """Names of the instruments designated to `event`; all of them in a classic project."""
-        if not self.events:
+        if not self.is_longitudinal:
             return tuple(form.name for form in self.forms)
         return self.events[self.event_order[event]].forms
+
+    def has_place(self, event: str, instrument: str, instance: int) -> bool:
+        """Whether a row of data can be seen where it is stored.
+
+        Data of events, and instances of what no longer repeats, stay stored and are not shown.
+        """
+        if event not in self.event_order:
+            return False
+        if instrument:
+            return self.repeats_as_form(event, instrument)
+        return instance == 0 or self.repeats_as_event(event)
 
     @cached_property
     def column_forms(self) -> dict[str, str]:
@@ -254,6 +279,7 @@ def design_from_json(raw: Mapping[str, Any]) -> Design:
         roles=tuple(Role(**role) for role in raw["roles"]),
         survey_forms=tuple(raw["survey_forms"]),
         missing_codes=_choices(raw["missing_codes"]),
+        longitudinal=raw["longitudinal"],
     )
 
 

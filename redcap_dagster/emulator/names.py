@@ -36,6 +36,19 @@ def unique_group_name(label: str, taken: Container[str] = ()) -> str:
     return next(stem + letter for letter in _LETTERS if stem + letter not in taken)
 
 
+def unique_event_name(label: str, arm_number: int, taken: Container[str] = ()) -> str:
+    """Return the unique name REDCap gives an event (`Visit 1` in arm 2 → `visit_1_arm_2`).
+
+    As `unique_group_name`, with the arm's number at the end; a letter is added after it when the
+    name is taken (`visit_1_arm_2b`).
+    """
+    stem = _NOT_COLUMN.sub("", label.lower().replace(" ", "_"))[:UNIQUE_NAME_LENGTH].rstrip("_")
+    name = f"{stem or 'event'}_arm_{arm_number}"
+    if name not in taken:
+        return name
+    return next(name + letter for letter in _LETTERS if name + letter not in taken)
+
+
 def natural_key(record_id: str) -> str:
     """Return a text that sorts record ids as REDCap does: numbers by size, `2` before `10`."""
     return _DIGITS.sub(lambda run: run[0].lstrip("0").rjust(20, "0"), record_id.lower())

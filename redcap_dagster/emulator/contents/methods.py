@@ -1,7 +1,21 @@
 """Every API method REDCap has: the one table that requests and the coverage page are read from."""
 
+from redcap_dagster.emulator.contents.arms import (
+    delete_arms,
+    delete_events,
+    import_arms,
+    import_events,
+)
 from redcap_dagster.emulator.contents.call import Method, Parameter
 from redcap_dagster.emulator.contents.dictionary import export_field_names, export_metadata
+from redcap_dagster.emulator.contents.dictionary_import import import_metadata
+from redcap_dagster.emulator.contents.groups import (
+    delete_groups,
+    import_group_mapping,
+    import_groups,
+    switch_group,
+)
+from redcap_dagster.emulator.contents.mapping import import_form_event_mapping, import_repeats
 from redcap_dagster.emulator.contents.people import (
     export_group_mapping,
     export_groups,
@@ -24,6 +38,8 @@ from redcap_dagster.emulator.contents.structure import (
 )
 
 _ARMS = (Parameter("arms"),)
+_DATA = Parameter("data", note="csv, json or xml, as `format` says")
+_OVERRIDE = Parameter("override")
 _RECORD_PARAMETERS = (
     Parameter("type", note="`flat` or `eav`"),
     Parameter("records"),
@@ -92,14 +108,35 @@ METHODS: tuple[Method, ...] = (
         "Export user-data-access-group assignments",
         export_group_mapping,
     ),
-    Method("arm", "import", "Import arms"),
-    Method("arm", "delete", "Delete arms"),
-    Method("dag", "import", "Import data access groups"),
-    Method("dag", "delete", "Delete data access groups"),
-    Method("dag", "switch", "Switch data access group"),
-    Method("userDagMapping", "import", "Import user-data-access-group assignments"),
-    Method("event", "import", "Import events"),
-    Method("event", "delete", "Delete events"),
+    Method("arm", "import", "Import arms", import_arms, (_DATA, _OVERRIDE), formats=()),
+    Method("arm", "delete", "Delete arms", delete_arms, _ARMS, formats=()),
+    Method("dag", "import", "Import data access groups", import_groups, (_DATA,), formats=()),
+    Method(
+        "dag",
+        "delete",
+        "Delete data access groups",
+        delete_groups,
+        (Parameter("dags"),),
+        formats=(),
+    ),
+    Method(
+        "dag",
+        "switch",
+        "Switch data access group",
+        switch_group,
+        (Parameter("dag", note="a user may switch to every group"),),
+        formats=(),
+    ),
+    Method(
+        "userDagMapping",
+        "import",
+        "Import user-data-access-group assignments",
+        import_group_mapping,
+        (_DATA,),
+        formats=(),
+    ),
+    Method("event", "import", "Import events", import_events, (_DATA, _OVERRIDE), formats=()),
+    Method("event", "delete", "Delete events", delete_events, (Parameter("events"),), formats=()),
     Method("file", "export", "Export a file"),
     Method("file", "import", "Import a file"),
     Method("file", "delete", "Delete a file"),
@@ -109,9 +146,16 @@ METHODS: tuple[Method, ...] = (
     Method("fileRepository", "import", "Import a file into the file repository"),
     Method("fileRepository", "delete", "Delete a file from the file repository"),
     Method("pdf", "export", "Export a PDF of instruments"),
-    Method("formEventMapping", "import", "Import instrument-event mappings"),
+    Method(
+        "formEventMapping",
+        "import",
+        "Import instrument-event mappings",
+        import_form_event_mapping,
+        (_DATA,),
+        formats=(),
+    ),
     Method("log", "export", "Export logging"),
-    Method("metadata", "import", "Import metadata"),
+    Method("metadata", "import", "Import metadata", import_metadata, (_DATA,), formats=()),
     Method("project", "import", "Create a project"),
     Method("project_settings", "import", "Import project information"),
     Method("project_xml", "export", "Export project XML"),
@@ -119,7 +163,14 @@ METHODS: tuple[Method, ...] = (
     Method("record", "delete", "Delete records"),
     Method("record", "rename", "Rename a record"),
     Method("record", "randomize", "Randomize a record"),
-    Method("repeatingFormsEvents", "import", "Import repeating instruments and events"),
+    Method(
+        "repeatingFormsEvents",
+        "import",
+        "Import repeating instruments and events",
+        import_repeats,
+        (_DATA,),
+        formats=(),
+    ),
     Method("report", "export", "Export reports"),
     Method("surveyLink", "export", "Export a survey link"),
     Method("surveyQueueLink", "export", "Export a survey queue link"),

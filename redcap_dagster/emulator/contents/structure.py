@@ -15,7 +15,8 @@ def export_arms(call: Call) -> Table:
     """Return the arms that have events."""
     _refuse_classic(call, "arms")
     wanted = _wanted_arms(call)
-    rows = [(arm.number, arm.name) for arm in call.design.arms if arm.number in wanted]
+    in_use = {event.arm_number for event in call.design.events}
+    rows = [(arm.number, arm.name) for arm in call.design.arms if arm.number in wanted & in_use]
     return Table(("arm_num", "name"), rows)
 
 

@@ -52,7 +52,8 @@ def iter_stored(
         kept = [
             StoredRow(record_id, group, event, instrument, instance, json.loads(cells))
             for record_id, group, event, instrument, instance, cells in rows
-            if request.events is None or event in request.events
+            if (request.events is None or event in request.events)
+            and design.has_place(event, instrument, instance)
         ]
         yield sorted(kept, key=lambda row: _position(design, row))
 
