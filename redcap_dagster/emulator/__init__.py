@@ -5,13 +5,17 @@ in the answer. Needs the extra `emulator`.
 """
 
 from redcap_dagster.emulator.asked import AskedRequest
+from redcap_dagster.emulator.counters import Counts
 from redcap_dagster.emulator.emulator import DEFAULT_REDCAP_VERSION, RedcapEmulator
 from redcap_dagster.emulator.errors import EmulatorError, ProjectFileError
+from redcap_dagster.emulator.faults.fault import Fault
 
 __all__ = [
     "DEFAULT_REDCAP_VERSION",
     "AskedRequest",
+    "Counts",
     "EmulatorError",
+    "Fault",
     "ProjectFileError",
     "RedcapEmulator",
 ]

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from redcap_dagster.emulator.emulator import RedcapEmulator
 from redcap_dagster.emulator.errors import EmulatorError
+from redcap_dagster.emulator.faults.kinds import KINDS_BY_NAME
 from redcap_dagster.emulator.state.load import source_digest
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -39,6 +40,14 @@ def build_parser(prog: str = "redcap-dagster emulator") -> argparse.ArgumentPars
         metavar="T",
         help="API token of the first, second, … project; random otherwise",
     )
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="SPEC",
+        help="misbehave, such as `status:code=502,share=0.1,content=record`; there are "
+        f"{', '.join(KINDS_BY_NAME)}; docs/emulator.md says what they take",
+    )
     return parser
 
 
@@ -65,6 +74,8 @@ def run_command(options: argparse.Namespace) -> int:
     redcap = RedcapEmulator(
         options.state, host=options.host, port=options.port, super_token=options.super_token
     )
+    for fault in options.fault:
+        redcap.faults.add(fault)
     with _told_to_stop() as stop, redcap:
         _load(redcap, options.projects, options.token)
         print(_WARNING, file=sys.stderr)  # noqa: T201

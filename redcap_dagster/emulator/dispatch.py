@@ -1,12 +1,13 @@
 """From request parameters to a reply: who asks, for what, in which format."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from redcap_dagster.emulator.answers import (
     CONTENT_TYPES,
     Answer,
+    Table,
     Text,
     body_chunks,
     error_body,
@@ -21,6 +22,12 @@ from redcap_dagster.emulator.state.store import Store
 NOT_IMPLEMENTED = RequestRefusedError("The requested method is not implemented.", status=501)
 _FORMATS = frozenset({"csv", "json", "xml"})
 _DELIMITERS = {"tab": "\t", "\t": "\t", ",": ",", ";": ";", "|": "|", "^": "^"}
+
+Change = Callable[[Table], Table]
+
+
+def _unchanged(table: Table) -> Table:
+    return table
 
 
 class CountedRows:
@@ -70,14 +77,19 @@ class Dispatcher:
         self._redcap_version = redcap_version
         self._super_token = super_token
 
-    def reply(self, parameters: Parameters) -> Reply:
-        """Answer one POST; what REDCap would refuse becomes its error body."""
+    def reply(self, parameters: Parameters, change: Change = _unchanged) -> Reply:
+        """Answer one POST; what REDCap would refuse becomes its error body.
+
+        Args:
+            parameters: The request.
+            change: What is done to a list before it is sent.
+        """
         try:
-            return self._answered(parameters)
+            return self._answered(parameters, change)
         except RequestRefusedError as refused:
             return refusal(refused, parameters)
 
-    def _answered(self, parameters: Parameters) -> Reply:
+    def _answered(self, parameters: Parameters, change: Change) -> Reply:
         content = parameters.text("content")
         if not content:
             raise NOT_IMPLEMENTED
@@ -105,7 +117,10 @@ class Dispatcher:
             redcap_version=self._redcap_version,
         )
         require_rights(method, call.rights)
-        return _reply(method.answer(call), body_format, delimiter)
+        answer = method.answer(call)
+        if isinstance(answer, Table):
+            answer = change(answer)
+        return _reply(answer, body_format, delimiter)
 
     def _is_super(self, parameters: Parameters) -> bool:
         return self._super_token is not None and parameters.text("token") == self._super_token

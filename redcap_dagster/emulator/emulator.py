@@ -3,7 +3,9 @@
 import socket
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from os import PathLike
 from pathlib import Path
@@ -11,12 +13,17 @@ from types import TracebackType
 
 import uvicorn
 
-from redcap_dagster.emulator.asked import AskedRequest  # noqa: TC001 - annotates an attribute
+from redcap_dagster.emulator.asked import AskedRequest
+from redcap_dagster.emulator.connection import Connection
+from redcap_dagster.emulator.counters import Counters, Counts
 from redcap_dagster.emulator.design import Design
 from redcap_dagster.emulator.dispatch import Dispatcher
 from redcap_dagster.emulator.errors import EmulatorError
+from redcap_dagster.emulator.faults.faults import Faults
+from redcap_dagster.emulator.faults.misbehaviour import Misbehaviour
 from redcap_dagster.emulator.odm.source import XmlSource
 from redcap_dagster.emulator.server import API_PATH, build_app
+from redcap_dagster.emulator.serving import served
 from redcap_dagster.emulator.state.load import ProjectOptions, add_user, load_project
 from redcap_dagster.emulator.state.log import Clock
 from redcap_dagster.emulator.state.store import Store
@@ -25,6 +32,13 @@ from redcap_dagster.emulator.state.user import EVERY_RIGHT, Rights
 DEFAULT_REDCAP_VERSION = "16.1.4"
 _BACKLOG = 2048
 _SHUTDOWN_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class _Running:
+    server: uvicorn.Server
+    thread: threading.Thread
+    misbehaviour: Misbehaviour
 
 
 class RedcapEmulator:
@@ -47,6 +61,7 @@ class RedcapEmulator:
 
     Attributes:
         requests: What was asked so far, in the order the answers were finished.
+        faults: What it does wrong on request.
     """
 
     def __init__(
@@ -60,16 +75,16 @@ class RedcapEmulator:
         clock: Clock = datetime.now,
     ) -> None:
         self.requests: list[AskedRequest] = []
+        self.faults = Faults(clock=clock)
         self._state = state
         self._host = host
         self._wanted_port = port
         self._super_token = super_token
         self._redcap_version = redcap_version
-        self._clock = clock
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._store: Store | None = None
-        self._server: uvicorn.Server | None = None
-        self._thread: threading.Thread | None = None
+        self._running: _Running | None = None
+        self._counters = Counters()
         self._port = 0
 
     @property
@@ -98,36 +113,64 @@ class RedcapEmulator:
         Raises:
             EmulatorError: The port is in use, or the state file cannot be used.
         """
-        listener = self._listen()
+        listener = self._listen(self._wanted_port)
         try:
-            self._store = Store(self._state_path(), self._clock)
+            self._store = Store(self._state_path(), self.faults.now)
         except EmulatorError:
             listener.close()
             raise
-        dispatcher = Dispatcher(self._store, self._redcap_version, self._super_token)
+        self._arrive(listener, self._store)
+
+    def stop(self) -> None:
+        """Stop listening and forget a state that was not asked to be kept."""
+        self._leave()
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Be away while the block runs: connections are refused. Afterwards all is as before."""
+        self._leave()
+        try:
+            yield
+        finally:
+            self._arrive(self._listen(self._port), self.store)
+
+    def _arrive(self, listener: socket.socket, store: Store) -> None:
+        dispatcher = Dispatcher(store, self._redcap_version, self._super_token)
+        misbehaviour = Misbehaviour(self.faults, self._counters, self._noted)
+        app = build_app(dispatcher, self._noted, misbehaviour)
         config = uvicorn.Config(
-            build_app(dispatcher, self.requests.append),
+            served(app, API_PATH, self._counters, self.faults.now),
+            http=Connection,
+            # Nobody stands between: an address in a header is a claim.
+            proxy_headers=False,
+            server_header=False,
+            date_header=False,
             log_config=None,
             access_log=False,
             lifespan="off",
             ws="none",
             timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
         )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(
-            target=self._server.run, kwargs={"sockets": [listener]}, name="redcap-emulator"
+        server = uvicorn.Server(config)
+        thread = threading.Thread(
+            target=server.run, kwargs={"sockets": [listener]}, name="redcap-emulator"
         )
-        self._thread.start()
+        self._running = _Running(server, thread, misbehaviour)
+        thread.start()
 
-    def stop(self) -> None:
-        """Stop listening and forget a state that was not asked to be kept."""
-        if self._server is not None and self._thread is not None:
-            self._server.should_exit = True
-            self._thread.join()
-            self._server = self._thread = None
-        if self._folder is not None:
-            self._folder.cleanup()
-            self._folder = None
+    def _leave(self) -> None:
+        if self._running is not None:
+            self._running.server.should_exit = True
+            self._running.misbehaviour.stop()
+            self._running.thread.join()
+            self._running = None
+
+    def _noted(self, request: AskedRequest) -> None:
+        self.requests.append(request)
+        self._counters.answered(request.cells, request.body_bytes)
 
     def add_project(
         self,
@@ -213,6 +256,11 @@ class RedcapEmulator:
             ).token
 
     @property
+    def counts(self) -> Counts:
+        """What was counted so far: requests, cells, the most at once, retries too early."""
+        return self._counters.counts
+
+    @property
     def store(self) -> Store:
         """The state while the emulator runs.
 
@@ -229,16 +277,16 @@ class RedcapEmulator:
         self._folder = tempfile.TemporaryDirectory(prefix="redcap-emulator-")
         return Path(self._folder.name) / "state.sqlite"
 
-    def _listen(self) -> socket.socket:
+    def _listen(self, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((self._host, self._wanted_port))
+            listener.bind((self._host, port))
         except OSError as error:
             listener.close()
             raise EmulatorError(
-                f"Cannot listen on {self._host} port {self._wanted_port}: {error.strerror}."
+                f"Cannot listen on {self._host} port {port}: {error.strerror}."
             ) from error
         # Connections queue from here on, so nobody needs to wait for the thread.
         listener.listen(_BACKLOG)

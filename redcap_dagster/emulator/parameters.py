@@ -1,7 +1,7 @@
 """Request parameters as PHP would see them: texts, flags and arrays."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 _INDEXED = re.compile(r"(?P<name>[^\[]+)\[(?P<index>[^\]]*)\]")
 
@@ -23,6 +23,13 @@ class Parameters:
     def __repr__(self) -> str:
         """Names only: values can hold a token or data."""
         return f"Parameters({sorted({*self._texts, *self._arrays})})"
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Yield the names and values that were kept; an array's name once for each value."""
+        yield from self._texts.items()
+        for name, array in self._arrays.items():
+            for value in array.values():
+                yield name, value
 
     def text(self, name: str, default: str = "") -> str:
         """Return a parameter as it was sent, or `default` when it is absent or blank."""

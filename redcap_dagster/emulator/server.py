@@ -1,6 +1,7 @@
 """The HTTP side: one path, POST only, bodies streamed as they are made."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain
 
 from starlette.applications import Starlette
@@ -14,6 +15,7 @@ from starlette.routing import Route
 from redcap_dagster.emulator.asked import AskedRequest
 from redcap_dagster.emulator.dispatch import NOT_IMPLEMENTED, Dispatcher, Reply, refusal
 from redcap_dagster.emulator.errors import RequestRefusedError
+from redcap_dagster.emulator.faults.misbehaviour import Misbehaviour
 from redcap_dagster.emulator.parameters import Parameters
 
 API_PATH = "/api/"
@@ -26,12 +28,15 @@ _NOT_FOUND = (
 )
 
 
-def build_app(dispatcher: Dispatcher, note: Callable[[AskedRequest], None]) -> Starlette:
+def build_app(
+    dispatcher: Dispatcher, note: Callable[[AskedRequest], None], misbehaviour: Misbehaviour
+) -> Starlette:
     """Build the web application.
 
     Args:
         dispatcher: What answers.
         note: Called once for each request when its body was made.
+        misbehaviour: What answers the requests that faults strike.
     """
 
     async def api(request: Request) -> Response:
@@ -42,6 +47,11 @@ def build_app(dispatcher: Dispatcher, note: Callable[[AskedRequest], None]) -> S
         except HTTPException as error:
             malformed = RequestRefusedError(f"The request cannot be read: {error.detail}")
             return _whole(refusal(malformed, Parameters(())))
+        struck = await misbehaviour.answer(
+            request, parameters, partial(dispatcher.reply, parameters)
+        )
+        if struck is not None:
+            return struck
         return await run_in_threadpool(_respond, dispatcher, note, parameters)
 
     return Starlette(
