@@ -192,15 +192,15 @@ def test_values_in_rows_that_are_not_the_forms_are_listed_with_the_reason(
         {"record_id": "8", "redcap_event_name": "b_arm_1", "redcap_repeat_instance": "1"},
     )
     assert rejected(done) == [
-        ("7", "enrolment", "name", "Ada", "event_without_instrument"),
         ("1", "visit", "weight", "1", "event_without_instrument"),
         ("2", "visit", "weight", "2", "wrong_row_kind"),
         ("3", "visit", "weight", "3", "unknown_event"),
         ("4", "visit", "weight", "4", "repeat_instance"),
-        ("6", "visit", "weight", "6", "unknown_repeat_instrument"),
         ("5", "visit", "visit_complete", "0", "repeat_instance"),
+        ("6", "visit", "weight", "6", "unknown_repeat_instrument"),
+        ("7", "enrolment", "name", "Ada", "event_without_instrument"),
     ]
-    assert done.rejected.to_pylist()[4] == {
+    assert done.rejected.to_pylist()[3] == {
         "record_id": "4",
         "redcap_event_name": "b_arm_1",
         "redcap_repeat_instrument": "visit",

@@ -1,0 +1,103 @@
+"""Accounts for every cell of an export, reading values by Python alone."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date, datetime, time
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from redcap_dagster.project import RedcapProject
+from redcap_dagster.tables import SplitChunk, TableColumn, TableSpec, plan_tables
+
+CellKey = tuple[str, str, str, str, str]
+"""Record, event, repeat instrument, repeat instance and export column of a cell."""
+
+_ROW_COLUMNS = (
+    "redcap_event_name",
+    "redcap_repeat_instrument",
+    "redcap_repeat_instance",
+    "redcap_data_access_group",
+    "redcap_survey_identifier",
+)
+
+
+def _sent_cells(project: RedcapProject, chunk: pa.Table) -> dict[CellKey, str]:
+    """Every non-blank cell of an export, but those that say what a row is."""
+    return {
+        (*_row_key(project, row), name): text
+        for row in chunk.to_pylist()
+        for name, text in row.items()
+        if text and name not in {project.record_id_field, *_ROW_COLUMNS}
+    }
+
+
+def _row_key(project: RedcapProject, row: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    instance = row.get("redcap_repeat_instance") or ""
+    return (
+        row[project.record_id_field],
+        row.get("redcap_event_name") or "",
+        row.get("redcap_repeat_instrument") or "",
+        str(int(instance)) if instance.strip().isdecimal() else instance,
+    )
+
+
+def _cells_of_table(
+    project: RedcapProject, spec: TableSpec, table: pa.Table
+) -> Iterator[tuple[CellKey, TableColumn, Any]]:
+    """The values of a table, by the cell of the export that each came from."""
+    kinds = {placement.event: placement.row_kind for placement in spec.placements}
+    columns = [column for column in spec.columns if column.source is not None]
+    for row in table.to_pylist():
+        event = row.get("redcap_event_name")
+        kind = kinds[event]
+        instance = {
+            "ordinary": ("", ""),
+            "repeating_form": (spec.instrument, str(row.get("redcap_form_instance"))),
+            "repeating_event": ("", str(row.get("redcap_event_instance"))),
+        }[kind]
+        for column in columns:
+            if row[column.name] is not None:
+                key = (row[project.record_id_field], event or "", *instance, column.source.name)
+                yield key, column, row[column.name]
+
+
+def _means(kind: str | None, text: str) -> Any:
+    """What a text means, read by Python alone."""
+    if kind in {None, "text", "choice", "file"}:
+        return text
+    text = text.strip()
+    if kind == "integer":
+        return int(text)
+    if kind in {"decimal", "decimal_comma"}:
+        return float(text.replace(",", "."))
+    if kind == "boolean":
+        return {"0": False, "1": True}[text]
+    if kind == "date":
+        return date.fromisoformat(text)
+    if kind in {"datetime", "datetime_seconds"}:
+        return datetime.strptime(text, "%Y-%m-%d %H:%M" + ":%S" * text.count(":", 14))  # noqa: DTZ007
+    parts = [int(part) for part in text.split(":")]
+    return time(0, *parts) if kind == "minutes_seconds" else time(*parts)
+
+
+def _account_for(project: RedcapProject, chunk: pa.Table, done: SplitChunk) -> None:
+    """Assert that every non-blank cell is in exactly one table with its meaning, or rejected."""
+    sent = _sent_cells(project, chunk)
+    found: dict[CellKey, str] = {}
+    for spec in plan_tables(project):
+        for key, column, value in _cells_of_table(project, spec, done.tables[spec.name]):
+            assert key not in found
+            assert value == _means(column.kind, sent[key]), column.name
+            found[key] = sent[key]
+    for row in done.rejected.to_pylist():
+        key = (*_row_key(project, row), row["field"])
+        assert key not in found
+        assert project.instruments_by_name[row["instrument"]]
+        found[key] = row["value"]
+    assert found == sent
+
+
+@pytest.fixture(scope="session")
+def account_for() -> Callable[[RedcapProject, pa.Table, SplitChunk], None]:
+    return _account_for
