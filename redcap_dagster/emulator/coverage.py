@@ -1,4 +1,4 @@
-"""Writes the coverage table of docs/emulator.md from the table that requests are read from.
+"""Writes the tables of docs/emulator.md from the tables that requests and faults are read from.
 
 Run `python -m redcap_dagster.emulator.coverage docs/emulator.md` after changing a method.
 """
@@ -9,9 +9,12 @@ from pathlib import Path
 
 from redcap_dagster.emulator.contents.call import Method
 from redcap_dagster.emulator.contents.methods import METHODS
+from redcap_dagster.emulator.faults.kinds import fault_table
 
 BEGIN = "<!-- coverage: written by python -m redcap_dagster.emulator.coverage -->\n"
 END = "<!-- end of coverage -->\n"
+BEGIN_FAULTS = "<!-- faults: written by python -m redcap_dagster.emulator.coverage -->\n"
+END_FAULTS = "<!-- end of faults -->\n"
 _FORMATS = ("csv", "json", "xml")
 
 
@@ -26,16 +29,21 @@ def coverage_table() -> str:
 
 
 def with_coverage(page: str) -> str:
-    """Return a page with the table between its two marks brought up to date.
+    """Return a page with the tables between their marks brought up to date.
 
     Raises:
-        ValueError: The page does not hold both marks.
+        ValueError: The page does not hold both marks of a table.
     """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError("The page does not hold the marks that the table stands between.")
-    return before + BEGIN + "\n" + coverage_table() + "\n" + END + after
+    for begin, end, table in (
+        (BEGIN, END, coverage_table()),
+        (BEGIN_FAULTS, END_FAULTS, fault_table()),
+    ):
+        before, begun, rest = page.partition(begin)
+        _, ended, after = rest.partition(end)
+        if not begun or not ended:
+            raise ValueError("The page does not hold the marks that a table stands between.")
+        page = before + begin + "\n" + table + "\n" + end + after
+    return page
 
 
 def main(arguments: Sequence[str]) -> int:

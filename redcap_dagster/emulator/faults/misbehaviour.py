@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -126,7 +127,7 @@ class Misbehaviour:
 
     def _cut(self, request: Request, parameters: Parameters, fault: Fault, made: Made) -> Response:
         kept_bytes = int(len(made.body) * fault.number("keep"))
-        kept = Made(made.status, made.body[:kept_bytes], made.headers, made.cells)
+        kept = replace(made, body=made.body[:kept_bytes])
         self._noted(parameters, fault.kind, kept)
         if fault.text("framing") == "whole":
             return kept.response()
@@ -168,6 +169,8 @@ class Misbehaviour:
                 content=parameters.text("content"),
                 action=parameters.text("action"),
                 status=made.status,
+                columns=made.columns,
+                rows=made.rows,
                 records=len(parameters.names("records")) or None,
                 body_bytes=len(made.body),
                 fault=kind,
@@ -189,4 +192,4 @@ def _make(work: Work, struck: Sequence[Fault], arrival: Arrival) -> Made:
     reply = work(lambda table: spoiled(table, struck, arrival))
     body = with_odd_bytes(b"".join(reply.chunks))
     headers = {"content-type": reply.content_type}
-    return Made(reply.status, body, headers, reply.columns * reply.rows.count)
+    return Made(reply.status, body, headers, reply.columns, reply.rows.count)

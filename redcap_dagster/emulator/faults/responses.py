@@ -19,13 +19,20 @@ class Made:
         status: HTTP status.
         body: The whole body.
         headers: Headers, the content type among them.
-        cells: Rows times columns.
+        columns: Number of columns of a list, else 0.
+        rows: Number of rows of a list, else 0.
     """
 
     status: int
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
-    cells: int = 0
+    columns: int = 0
+    rows: int = 0
+
+    @property
+    def cells(self) -> int:
+        """Rows times columns."""
+        return self.rows * self.columns
 
     def response(self) -> Response:
         """Return it as it is."""
