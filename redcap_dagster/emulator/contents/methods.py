@@ -28,7 +28,9 @@ from redcap_dagster.emulator.contents.project import (
     export_version,
     generate_next_record_name,
 )
+from redcap_dagster.emulator.contents.record_import import import_records
 from redcap_dagster.emulator.contents.records import export_records
+from redcap_dagster.emulator.contents.roles import delete_roles, import_role_mapping, import_roles
 from redcap_dagster.emulator.contents.structure import (
     export_arms,
     export_events,
@@ -36,6 +38,7 @@ from redcap_dagster.emulator.contents.structure import (
     export_instruments,
     export_repeats,
 )
+from redcap_dagster.emulator.contents.users import delete_users, import_users
 
 _ARMS = (Parameter("arms"),)
 _DATA = Parameter("data", note="csv, json or xml, as `format` says")
@@ -98,7 +101,7 @@ METHODS: tuple[Method, ...] = (
         generate_next_record_name,
         formats=(),
     ),
-    Method("user", "export", "Export users", export_users, note="every user has every right"),
+    Method("user", "export", "Export users", export_users),
     Method("userRole", "export", "Export user roles", export_roles),
     Method("userRoleMapping", "export", "Export user-role assignments", export_role_mapping),
     Method("dag", "export", "Export data access groups", export_groups),
@@ -159,7 +162,22 @@ METHODS: tuple[Method, ...] = (
     Method("project", "import", "Create a project"),
     Method("project_settings", "import", "Import project information"),
     Method("project_xml", "export", "Export project XML"),
-    Method("record", "import", "Import records"),
+    Method(
+        "record",
+        "import",
+        "Import records",
+        import_records,
+        (
+            Parameter("data"),
+            Parameter("type", note="`flat` or `eav`"),
+            Parameter("overwriteBehavior", note="`normal` or `overwrite`"),
+            Parameter("forceAutoNumber"),
+            Parameter("dateFormat", note="`YMD`, `MDY` or `DMY`"),
+            Parameter("csvDelimiter"),
+            Parameter("returnContent", note="`count`, `ids`, `auto_ids` or `nothing`"),
+            Parameter("backgroundProcess", note="done at once all the same"),
+        ),
+    ),
     Method("record", "delete", "Delete records"),
     Method("record", "rename", "Rename a record"),
     Method("record", "randomize", "Randomize a record"),
@@ -177,11 +195,20 @@ METHODS: tuple[Method, ...] = (
     Method("surveyReturnCode", "export", "Export a survey return code"),
     Method("surveyAccessCode", "export", "Export a survey access code"),
     Method("participantList", "export", "Export a survey participant list"),
-    Method("user", "import", "Import users"),
-    Method("user", "delete", "Delete users"),
-    Method("userRole", "import", "Import user roles"),
-    Method("userRole", "delete", "Delete user roles"),
-    Method("userRoleMapping", "import", "Import user-role assignments"),
+    Method("user", "import", "Import users", import_users, (_DATA,), formats=()),
+    Method("user", "delete", "Delete users", delete_users, (Parameter("users"),), formats=()),
+    Method("userRole", "import", "Import user roles", import_roles, (_DATA,), formats=()),
+    Method(
+        "userRole", "delete", "Delete user roles", delete_roles, (Parameter("roles"),), formats=()
+    ),
+    Method(
+        "userRoleMapping",
+        "import",
+        "Import user-role assignments",
+        import_role_mapping,
+        (_DATA,),
+        formats=(),
+    ),
     Method("externalModule", "export", "Call an external module"),
 )
 METHODS_BY_NAME = {(method.content, method.action): method for method in METHODS}

@@ -38,8 +38,12 @@ def missing_code_columns(design: Design, entry: Field) -> tuple[str, ...]:
 
 def event_label(design: Design, event: Event) -> str:
     """Return the label of an event; with more than one arm it names the arm."""
-    if len(design.arms) == 1:
-        return event.name
+    return event.name if len(design.arms) == 1 else full_event_label(design, event.unique_name)
+
+
+def full_event_label(design: Design, unique_name: str) -> str:
+    """Return `Event 1 (Arm 1: Drug A)`, as messages and the log call an event."""
+    event = design.events[design.event_order[unique_name]]
     arm = next(arm for arm in design.arms if arm.number == event.arm_number)
     return f"{event.name} (Arm {arm.number}: {arm.name})"
 

@@ -6,34 +6,13 @@ blank stays where there is no record.
 
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 
 from redcap_dagster.emulator.state.user import User
 
 Clock = Callable[[], datetime]
 
-SYSTEM_USER = "SYSTEM"
 _TIME = "%Y-%m-%d %H:%M:%S"
-
-
-@dataclass(frozen=True)
-class LogEntry:
-    """One line of the log.
-
-    Attributes:
-        at: When it happened, `YYYY-MM-DD HH:MM:SS` in server time.
-        username: Who did it.
-        action: What was done, without the record id: `Update record (API)`, `Manage/Design`.
-        details: What changed, as REDCap words it.
-        record_id: The record it was done to, or "".
-    """
-
-    at: str
-    username: str
-    action: str
-    details: str
-    record_id: str
 
 
 class AuditLog:
@@ -57,6 +36,8 @@ class AuditLog:
         action: str,
         details: str = "",
         record_id: str = "",
+        *,
+        event_label: str = "",
     ) -> None:
         """Write one line, in the transaction that makes the change it tells of.
 
@@ -66,10 +47,18 @@ class AuditLog:
             action: Such as `Update record (API)`, without a blank at the end and without the id.
             details: What changed.
             record_id: The record, or "".
+            event_label: The event of a longitudinal project, `Event 1 (Arm 1: Arm 1)`, or "".
         """
-        entry = (user.project_id, self.now(), user.username, action, details, record_id)
         connection.execute(
-            "INSERT INTO log (project_id, at, username, action, details, record_id)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            entry,
+            "INSERT INTO log (project_id, at, username, action, details, record_id, event_label)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                user.project_id,
+                self.now(),
+                user.username,
+                action,
+                details.replace("\r\n", "\n").replace("\n", "  "),
+                record_id,
+                event_label,
+            ),
         )

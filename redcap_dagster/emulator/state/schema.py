@@ -65,7 +65,8 @@ SCHEMA = (
         username TEXT NOT NULL,
         action TEXT NOT NULL,
         details TEXT NOT NULL,
-        record_id TEXT NOT NULL
+        record_id TEXT NOT NULL,
+        event_label TEXT NOT NULL DEFAULT ''
     )
     """,
     """
