@@ -11,7 +11,7 @@ export DAGSTER_HOME := $(CURDIR)/.dagster_home
 export DAGSTER_DISABLE_TELEMETRY := 1
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help demo ui test check test-lowest format bench study screenshots clean
+.PHONY: help demo ui test check test-lowest format bench study clean
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ test-lowest: .venv-lowest/.installed-lowest ## run every test with pandas 2.2 an
 format: $(VENV)/.installed-dev ## put the code into its one format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench: $(VENV)/.installed-dev ## run every benchmark and print its figures
+	@set -e; for file in benchmarks/*.py; do echo "── $$file"; $(BIN)/python $$file; done
 
 study: $(VENV)/.installed ## make the sample study and its snapshot again, from their seed
 	$(BIN)/python -m example_pipeline.study.generate
