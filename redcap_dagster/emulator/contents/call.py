@@ -38,13 +38,8 @@ class Call:
 
     @cached_property
     def rights(self) -> Rights:
-        """What the user may do: the role's rights where the user has a role, else the own ones."""
-        role = next(
-            (role for role in self.design.roles if role.unique_name == self.user.role), None
-        )
-        if role is None:
-            return self.user.own_rights
-        return Rights(role.rights, role.forms, role.forms_export)
+        """What the user may do."""
+        return effective_rights(self.design, self.user)
 
     def known_names(self, parameter: str, known: Collection[str]) -> tuple[str, ...]:
         """Return an array parameter, all of whose entries must be known.
@@ -98,3 +93,11 @@ class Method:
     parameters: tuple[Parameter, ...] = ()
     formats: tuple[str, ...] = ("csv", "json", "xml")
     note: str = ""
+
+
+def effective_rights(design: Design, user: User) -> Rights:
+    """Return the role's rights where a user has a role, else the user's own ones."""
+    role = next((role for role in design.roles if role.unique_name == user.role), None)
+    if role is None:
+        return user.own_rights
+    return Rights(role.rights, role.forms, role.forms_export)

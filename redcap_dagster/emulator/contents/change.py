@@ -15,9 +15,7 @@ MANAGE = "Manage/Design"
 
 def nested_rows(call: Call) -> list[IncomingRow]:
     """Return the rows sent for import, in which form rights may be nested."""
-    delimiter = call.parameters.text("csvDelimiter", ",")
-    delimiter = "\t" if delimiter.lower() == "tab" else delimiter
-    return incoming_rows(call.parameters.text("data"), call.body_format, delimiter)
+    return incoming_rows(call.parameters.text("data"), call.body_format, call.delimiter)
 
 
 def imported_rows(call: Call, needed: Sequence[str]) -> list[dict[str, str]]:

@@ -10,6 +10,7 @@ from redcap_dagster.emulator.design import Design, Group
 from redcap_dagster.emulator.errors import RequestRefusedError
 from redcap_dagster.emulator.names import unique_group_name
 from redcap_dagster.emulator.state.designs import read_design
+from redcap_dagster.emulator.state.people import unknown_user
 
 _GROUPS_OF_A_PROJECT = 100
 
@@ -105,7 +106,7 @@ def _put_user(connection: sqlite3.Connection, project_id: int, username: str, gr
         (group, project_id, username),
     )
     if not changed.rowcount:
-        raise RequestRefusedError(f"The user '{username}' does not exist in this project")
+        raise unknown_user(username)
 
 
 def _move_all(connection: sqlite3.Connection, project_id: int, old: str, new: str) -> None:

@@ -3,40 +3,19 @@
 from typing import Any
 
 from redcap_dagster.emulator.answers import Table
-from redcap_dagster.emulator.contents.call import Call
+from redcap_dagster.emulator.contents.call import Call, effective_rights
 from redcap_dagster.emulator.design import Group
+from redcap_dagster.emulator.state.user import RANDOMIZATION_RIGHTS, RIGHTS
 
-_RIGHTS = (
-    "design",
-    "alerts",
-    "user_rights",
-    "data_access_groups",
-    "reports",
-    "stats_and_charts",
-    "manage_survey_participants",
-    "calendar",
-    "data_import_tool",
-    "data_comparison_tool",
-    "logging",
-    "email_logging",
-    "file_repository",
-    "data_quality_create",
-    "data_quality_execute",
-    "api_export",
-    "api_import",
-    "api_modules",
-    "mobile_app",
-    "mobile_app_download_data",
-    "record_create",
-    "record_rename",
-    "record_delete",
-)
-_USER_LOCK_RIGHTS = ("lock_records_all_forms", "lock_records", "lock_records_customization")
+_LOCK_RIGHTS = 3
+_RIGHTS = RIGHTS[:-_LOCK_RIGHTS]
+_USER_LOCK_RIGHTS = RIGHTS[-_LOCK_RIGHTS:]
 _ROLE_LOCK_RIGHTS = ("lock_records_customization", "lock_records", "lock_records_all_forms")
 
 
 def export_users(call: Call) -> Table:
-    """Return the project's users; each of them has every right."""
+    """Return the project's users with the rights that count: a role's where the user has one."""
+    rights = (*_RIGHTS, *_USER_LOCK_RIGHTS, *_randomization_rights(call))
     columns = (
         "username",
         "email",
@@ -46,34 +25,54 @@ def export_users(call: Call) -> Table:
         "data_access_group",
         "data_access_group_id",
         "data_access_group_label",
-        *_RIGHTS,
-        *_USER_LOCK_RIGHTS,
+        *rights,
         "forms",
         "forms_export",
     )
-    rights = [1] * (len(_RIGHTS) + len(_USER_LOCK_RIGHTS))
-    forms = {form.name: 1 for form in call.design.forms}
     rows = []
     for user in call.store.users(call.user.project_id):
         group = _group(call, user.data_access_group)
         place: list[Any] = ["", "", ""]
         if group is not None:
             place = [group.unique_name, group.group_id, group.name]
-        rows.append([user.username, "", "", "", "", *place, *rights, forms, forms])
+        given = effective_rights(call.design, user)
+        rows.append(
+            [
+                user.username,
+                *("", "", "", user.expiration),
+                *place,
+                *(given.project.get(right, 0) for right in rights),
+                {form.name: given.form_right(form.name) for form in call.design.forms},
+                {form.name: given.export_right(form.name) for form in call.design.forms},
+            ]
+        )
     return Table(columns, rows, csv_final_newline=False)
+
+
+def _randomization_rights(call: Call) -> tuple[str, ...]:
+    return RANDOMIZATION_RIGHTS if call.design.settings.randomization_enabled else ()
 
 
 def export_roles(call: Call) -> Table:
     """Return the user roles; their rights are texts in JSON, as a server sends them."""
     rights = (*_RIGHTS, *_ROLE_LOCK_RIGHTS)
-    columns = ("unique_role_name", "role_label", *rights, "forms", "forms_export")
+    randomization = _randomization_rights(call)
+    columns = (
+        "unique_role_name",
+        "role_label",
+        *rights,
+        "forms",
+        "forms_export",
+        *randomization,
+    )
     rows = [
         [
             role.unique_name,
             role.label,
-            *(str(role.rights[right]) for right in rights),
-            dict(role.forms),
-            dict(role.forms_export),
+            *(str(role.rights.get(right, 0)) for right in rights),
+            {form.name: role.forms.get(form.name, 0) for form in call.design.forms},
+            {form.name: role.forms_export.get(form.name, 0) for form in call.design.forms},
+            *(str(role.rights.get(right, 0)) for right in randomization),
         ]
         for role in call.design.roles
     ]
