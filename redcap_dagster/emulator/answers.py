@@ -34,6 +34,7 @@ class Table:
         csv_quotes_blanks: Whether csv quotes a text for its blanks alone.
         csv_always_quoted: Columns that csv quotes whatever they hold.
         csv_header_when_empty: Whether csv without rows is its header, not a blank body.
+        csv_delimiter: What stands between cells whatever `csvDelimiter` says, or None.
     """
 
     columns: Sequence[str]
@@ -46,6 +47,7 @@ class Table:
     csv_quotes_blanks: bool = True
     csv_always_quoted: frozenset[str] = frozenset()
     csv_header_when_empty: bool = True
+    csv_delimiter: str | None = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def body_chunks(answer: Answer, body_format: str, delimiter: str = ",") -> Itera
         yield answer.body.encode()
         return
     if body_format == "csv":
-        pieces = _csv_pieces(answer, delimiter)
+        pieces = _csv_pieces(answer, answer.csv_delimiter or delimiter)
     elif body_format == "json":
         pieces = _json_pieces(answer)
     else:

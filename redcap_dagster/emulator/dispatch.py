@@ -15,6 +15,7 @@ from redcap_dagster.emulator.answers import (
 from redcap_dagster.emulator.contents.call import Call, Method
 from redcap_dagster.emulator.contents.methods import CONTENTS, METHODS_BY_NAME
 from redcap_dagster.emulator.contents.rights import require_rights
+from redcap_dagster.emulator.contents.told import tell_of_export
 from redcap_dagster.emulator.errors import RequestRefusedError
 from redcap_dagster.emulator.parameters import Parameters
 from redcap_dagster.emulator.state.store import Store
@@ -118,6 +119,7 @@ class Dispatcher:
         )
         require_rights(method, call.rights)
         answer = method.answer(call)
+        tell_of_export(call, method)
         if isinstance(answer, Table):
             answer = change(answer)
         return _reply(answer, body_format, delimiter)

@@ -15,6 +15,7 @@ from redcap_dagster.emulator.contents.groups import (
     import_groups,
     switch_group,
 )
+from redcap_dagster.emulator.contents.log import export_log
 from redcap_dagster.emulator.contents.mapping import import_form_event_mapping, import_repeats
 from redcap_dagster.emulator.contents.people import (
     export_group_mapping,
@@ -157,7 +158,20 @@ METHODS: tuple[Method, ...] = (
         (_DATA,),
         formats=(),
     ),
-    Method("log", "export", "Export logging"),
+    Method(
+        "log",
+        "export",
+        "Export logging",
+        export_log,
+        (
+            Parameter("logtype"),
+            Parameter("user"),
+            Parameter("record"),
+            Parameter("dag", note="group id or unique name"),
+            Parameter("beginTime"),
+            Parameter("endTime"),
+        ),
+    ),
     Method("metadata", "import", "Import metadata", import_metadata, (_DATA,), formats=()),
     Method("project", "import", "Create a project"),
     Method("project_settings", "import", "Import project information"),
