@@ -91,8 +91,9 @@ def _run(paths: Sequence[Path]) -> int:
     for path in paths:
         for vector in read_vectors(path):
             differences = list(run_vector(vector))
-            for difference in differences:
-                sys.stdout.write(f"{vector.vector_id} {vector.expr}\n  {difference}\n")
+            if differences:
+                found = "\n  ".join(differences)
+                sys.stdout.write(f"{vector.vector_id} {vector.expr}\n  {found}\n")
             failed += bool(differences)
             passed += not differences
     sys.stdout.write(f"{passed} passed, {failed} failed\n")

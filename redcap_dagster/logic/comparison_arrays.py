@@ -46,6 +46,8 @@ def _equal(left: Column, right: Column, options: LogicOptions, *, are_texts: boo
     if are_texts and not options.numeric_text_equality:
         return texts_equal(left.text, right.text)
     if _is_single_text(right):
+        if right.blank[0]:
+            return left.blank
         return texts_equal(left.text, right.text) if are_texts else left.blank & right.blank
     are_numbers = ~(np.isnan(left.number) | np.isnan(right.number))
     close = are_close(left.number, right.number, options.tolerance)

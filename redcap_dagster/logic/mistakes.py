@@ -156,4 +156,6 @@ def _unexpected(text: str, place: int) -> Mistake:
     if not text[place:].strip():
         end = len(text.rstrip())
         return Mistake("Something is missing at the end.", end, end + 1)
+    if re.match(r"[\[(\"'0-9.]", text[place:]) and re.search(r"[\])\"'0-9]\s*$", text[:place]):
+        return Mistake("An operator is missing before this, such as and, or, =.", place, place + 1)
     return Mistake("This is not expected here.", place, place + 1)

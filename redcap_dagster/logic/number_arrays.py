@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from redcap_dagster.logic.numbers import (
     BLANKS_AROUND,
+    MOST_NOISE,
     NOISE,
     NUMBER_PATTERN,
     SCALES,
@@ -89,12 +90,12 @@ def round_half(numbers: Floats, decimals: Floats, options: LogicOptions) -> Floa
         scale = _scale(decimals)
         scaled = numbers * scale
         whole = np.floor(scaled)
-        is_tie = np.abs(scaled - (whole + 0.5)) <= NOISE * np.abs(scaled)
-        rounded = np.floor(scaled + 0.5)
-        if is_tie.any():
-            goes_down = (scaled < 0) & (options.negative_ties == "away_from_zero")
-            rounded = np.where(is_tie, np.where(goes_down, whole, whole + 1), rounded)
-        return np.where(np.abs(scaled) >= WHOLE_LIMIT, _wide(numbers, scaled), rounded / scale)
+        noise = np.minimum(NOISE * np.abs(scaled), MOST_NOISE)
+        bar = 0.5 - noise
+        if options.negative_ties == "away_from_zero":
+            bar = 0.5 - np.copysign(noise, scaled)
+        rounded = (whole + (scaled - whole >= bar)) / scale
+        return _keep_wide(numbers, scaled, rounded)
 
 
 def round_directed(numbers: Floats, decimals: Floats, *, up: bool, options: LogicOptions) -> Floats:
@@ -103,13 +104,14 @@ def round_directed(numbers: Floats, decimals: Floats, *, up: bool, options: Logi
         scale = _scale(decimals)
         scaled = numbers * scale
         nearest = np.floor(scaled + 0.5)
-        is_whole = np.abs(scaled - nearest) <= NOISE * np.abs(scaled)
+        noise = np.minimum(NOISE * np.abs(scaled), MOST_NOISE)
+        is_whole = np.abs(scaled - nearest) <= noise
         if options.directed_rounding == "number_line":
             directed = np.ceil(scaled) if up else np.floor(scaled)
         else:
             directed = np.where((scaled > 0) == up, np.ceil(scaled), np.floor(scaled))
         rounded = np.where(is_whole, nearest, directed) / scale
-        return np.where(np.abs(scaled) >= WHOLE_LIMIT, _wide(numbers, scaled), rounded)
+        return _keep_wide(numbers, scaled, rounded)
 
 
 def remainder(dividend: Floats, divisor: Floats, options: LogicOptions) -> Floats:
@@ -135,8 +137,11 @@ def _scale(decimals: Floats) -> Floats:
     return np.where(np.isnan(decimals), np.nan, _SCALES[places])
 
 
-def _wide(numbers: Floats, like: Floats) -> Floats:
-    return np.broadcast_to(numbers, like.shape)
+def _keep_wide(numbers: Floats, scaled: Floats, rounded: Floats) -> Floats:
+    """Rounded numbers, but as they were where they have no decimals left to round."""
+    if np.fmax.reduce(np.abs(scaled), initial=0) < WHOLE_LIMIT:
+        return rounded
+    return np.where(np.abs(scaled) >= WHOLE_LIMIT, numbers, rounded)
 
 
 def _quiet() -> np.errstate:

@@ -20,6 +20,9 @@ WHOLE_LIMIT = 2.0**53
 NOISE = 4 * 2.0**-52
 """Relative distance at which a scaled number counts as the whole or half it should be."""
 
+MOST_NOISE = 0.01
+"""Largest such distance: a large number keeps few decimals, and they count."""
+
 SIGNIFICANT_DIGITS = 15
 """Digits of a computed number that are shown: what a binary fraction keeps for sure."""
 
@@ -81,13 +84,11 @@ def round_half(number: float, decimals: float, options: LogicOptions) -> float:
     if abs(scaled) >= WHOLE_LIMIT:
         return number
     whole = math.floor(scaled)
-    is_tie = abs(scaled - (whole + 0.5)) <= NOISE * abs(scaled)
-    if is_tie:
-        goes_down = scaled < 0 and options.negative_ties == "away_from_zero"
-        rounded = whole if goes_down else whole + 1
-    else:
-        rounded = math.floor(scaled + 0.5)
-    return rounded / scale
+    noise = _noise(scaled)
+    # An exact half goes up; below zero "away from zero" is down, so the bar is above the half.
+    goes_down = scaled < 0 and options.negative_ties == "away_from_zero"
+    bar = 0.5 + noise if goes_down else 0.5 - noise
+    return (whole + (scaled - whole >= bar)) / scale
 
 
 def round_directed(number: float, decimals: float, *, up: bool, options: LogicOptions) -> float:
@@ -97,7 +98,7 @@ def round_directed(number: float, decimals: float, *, up: bool, options: LogicOp
     if abs(scaled) >= WHOLE_LIMIT:
         return number
     nearest = math.floor(scaled + 0.5)
-    if abs(scaled - nearest) <= NOISE * abs(scaled):
+    if abs(scaled - nearest) <= _noise(scaled):
         return nearest / scale
     goes_up = up if options.directed_rounding == "number_line" or scaled > 0 else not up
     return (math.ceil(scaled) if goes_up else math.floor(scaled)) / scale
@@ -121,6 +122,10 @@ def power(base: float, exponent: float) -> float | None:
         return finite(math.pow(base, exponent))
     except (OverflowError, ValueError):
         return None
+
+
+def _noise(scaled: float) -> float:
+    return min(NOISE * abs(scaled), MOST_NOISE)
 
 
 def _scale(decimals: float) -> float:

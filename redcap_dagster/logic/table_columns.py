@@ -38,6 +38,9 @@ def read_column(table: Table, name: str, kind: ValueKind) -> Column:
     Raises:
         ConfigError: The column holds something that no REDCap field does.
     """
+    if isinstance(table, pd.DataFrame) and table[name].dtype == np.float64:
+        # Already what a calculation needs: nothing is copied.
+        return number_column(table[name].to_numpy())
     if isinstance(table, pa.Table):
         stored = table.column(name).combine_chunks()
     else:

@@ -30,6 +30,7 @@ from redcap_dagster.logic.number_arrays import (
 )
 from redcap_dagster.logic.row_functions import ROW_FUNCTIONS
 from redcap_dagster.logic.setting import Setting
+from redcap_dagster.logic.text_kernels import call_kernel
 from redcap_dagster.logic.tree import Kind
 
 NumberFunction = Callable[..., Floats]
@@ -158,7 +159,8 @@ def call_function(function: Function, arguments: Sequence[Column], setting: Sett
         ]
         with np.errstate(all="ignore"):
             return number_column(NUMBER_FUNCTIONS[function.name](setting, *arrays))
-    return _call_on_each(function, arguments, setting)
+    made = call_kernel(function.name, arguments)
+    return _call_on_each(function, arguments, setting) if made is None else made
 
 
 def _call_on_each(function: Function, arguments: Sequence[Column], setting: Setting) -> Column:

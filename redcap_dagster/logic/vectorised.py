@@ -71,8 +71,8 @@ class TableValues:
     def number(self) -> "pd.Series[float]":
         """As numbers: null where blank or not a number. dtype Float64."""
         number = np.broadcast_to(self._column.number, len(self._index))
-        masked = pd.array(np.nan_to_num(number), dtype="Float64")
-        masked[np.isnan(number)] = pd.NA
+        is_blank = np.isnan(number)
+        masked = pd.arrays.FloatingArray(np.where(is_blank, 0.0, number), is_blank)
         return pd.Series(masked, index=self._index)
 
     @property
