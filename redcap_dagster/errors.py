@@ -11,6 +11,7 @@ Drawn here so that a caller can see at a glance what to catch::
     │   ├── AddressBannedError          this machine is banned: stop, ask the administrator
     │   ├── ApiTokenError               the token is wrong, revoked, or may not use the API
     │   ├── RequestRejectedError        REDCap refused the request; .server_message
+    │   │   └── ImportRejectedError     REDCap refused the data of an import; .findings
     │   └── AnswerError                 an answer that cannot be believed               retryable
     ├── DesignError                     .instrument .field; the study's design contradicts itself
     │   ├── SnapshotError               a snapshot file that cannot be read
@@ -28,6 +29,8 @@ No message, attribute shown by `repr`, or chained traceback of these carries an 
 or a record id: they carry counts and the names of contents, instruments, fields and rules.
 """
 
+from collections.abc import Sequence
+from typing import Any
 
 _LONGEST_CONTEXT = 60
 
@@ -132,6 +135,39 @@ class RequestRejectedError(ApiError):
             retry_after_s=retry_after_s,
         )
         self.server_message = server_message
+
+
+class ImportRejectedError(RequestRejectedError):
+    """REDCap refused the data of an import; it took none of them.
+
+    Attributes:
+        findings: What it found, most frequent first; `redcap_dagster.api.ImportFinding`.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        content: str,
+        status: int | None = None,
+        reason: str = "",
+        retryable: bool | None = None,
+        attempts: int = 1,
+        retry_after_s: float | None = None,
+        server_message: str = "",
+        findings: Sequence[Any] = (),
+    ) -> None:
+        super().__init__(
+            message,
+            content=content,
+            status=status,
+            reason=reason,
+            retryable=retryable,
+            attempts=attempts,
+            retry_after_s=retry_after_s,
+            server_message=server_message,
+        )
+        self.findings = tuple(findings)
 
 
 class AnswerError(ApiError):

@@ -3,16 +3,28 @@
 It knows HTTP and REDCap's words, and neither a study's design nor files nor Dagster.
 """
 
-from redcap_dagster.api.budget import ProcessBudget, RequestBudget, RequestLedger
+from redcap_dagster.api.attributes import ProjectAttributes
+from redcap_dagster.api.budget import MachineBudget, RequestBudget, RequestLedger
 from redcap_dagster.api.client import FrameExports, RedcapClient, TextExports
+from redcap_dagster.api.encoding import count_broken_cells
 from redcap_dagster.api.failure import Reason
+from redcap_dagster.api.files import ExportedFile, FileInfo
+from redcap_dagster.api.findings import ImportFinding
+from redcap_dagster.api.record_writes import ImportedRecords
 from redcap_dagster.api.records import RecordOptions
 from redcap_dagster.api.retry import RetryPolicy
+from redcap_dagster.api.secret import EnvironmentSecret, SecretSource
 from redcap_dagster.api.stats import RequestStats
 
 __all__ = [
+    "EnvironmentSecret",
+    "ExportedFile",
+    "FileInfo",
     "FrameExports",
-    "ProcessBudget",
+    "ImportFinding",
+    "ImportedRecords",
+    "MachineBudget",
+    "ProjectAttributes",
     "Reason",
     "RecordOptions",
     "RedcapClient",
@@ -20,5 +32,7 @@ __all__ = [
     "RequestLedger",
     "RequestStats",
     "RetryPolicy",
+    "SecretSource",
     "TextExports",
+    "count_broken_cells",
 ]

@@ -37,10 +37,14 @@ class Answer:
 
 
 class BodyWatch:
-    """Sees the pieces of a body go by, and takes a byte-order mark off the first."""
+    """Sees the pieces of a body go by, and takes a byte-order mark off the first.
 
-    def __init__(self) -> None:
-        self._start: bytes | None = b""
+    Args:
+        is_file: Whether the body is a file, of which nothing is taken off.
+    """
+
+    def __init__(self, *, is_file: bool = False) -> None:
+        self._start: bytes | None = None if is_file else b""
         self._head = bytearray()
         self._tail = b""
         self._size = 0

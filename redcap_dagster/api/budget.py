@@ -1,22 +1,35 @@
-"""How many requests a minute this process sends to one server.
+"""How many requests a minute this machine sends to one server.
 
 REDCap bans an address for good when it sends more than the server's limit, 600 a minute by default
-(docs/sources.md#rate-limit). The limit counts addresses, not tokens, so every client of one server
-shares one ledger. The ledger lives in this process; one that a whole machine shares takes its
-place behind `RequestBudget` (issue B).
+(docs/sources.md#rate-limit). The limit counts addresses, neither tokens nor processes, so every
+thread and process of one user on this machine shares one ledger for each server: a small SQLite
+file that `pyrate_limiter` keeps, opened under a file lock for each request. It holds times, and
+nothing of a study.
 """
 
+import hashlib
 import logging
+import math
+import os
+import tempfile
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, cast
+
+from filelock import FileLock
+from pyrate_limiter import Rate, RateItem, SQLiteBucket
 
 from redcap_dagster.errors import ConfigError
 
 DEFAULT_REQUESTS_PER_MINUTE = 300
+FOLDER_VARIABLE = "REDCAP_DAGSTER_BUDGET_DIR"
+"""Environment variable that moves the ledgers, so that several users or containers share them."""
+
 _WINDOW_S = 60.0
+_WINDOW_MS = 60_000
+_POLL_S = 0.005
 
 logger = logging.getLogger(__name__)
 
@@ -32,89 +45,161 @@ class RequestBudget(Protocol):
 
 
 class RequestLedger:
-    """When requests were sent to one server in the last minute. Safe to share between threads.
+    """When requests were sent to one server in the last minute, in a file that processes share.
+
+    Nothing stays open between two requests, so a process may be killed at any time.
 
     Args:
-        clock: Seconds that only grow.
+        folder: Where the ledger's files lie; on a local disk, as locks on network disks are none.
+        server: Scheme and host.
+        clock: Seconds since 1970, the same for all processes.
         sleep: Waits that many seconds.
     """
 
     def __init__(
         self,
-        clock: Callable[[], float] = time.monotonic,
+        folder: Path,
+        server: str,
+        clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        self._server = server
         self._clock = clock
         self._sleep = sleep
-        self._lock = threading.Lock()
-        self._sent: deque[float] = deque()
-        self._held_until = float("-inf")
+        name = hashlib.sha256(server.encode()).hexdigest()[:16]
+        self._database = folder / f"{name}.sqlite"
+        self._held_until = folder / f"{name}.held"
+        # Threads take turns by the first lock, so that only processes meet at the second.
+        self._thread_turn = threading.Lock()
+        self._process_turn = FileLock(folder / f"{name}.lock", poll_interval=_POLL_S)
 
     def acquire(self, per_minute: int) -> float:
         """Count one request as soon as at most `per_minute` lie in any 60 seconds."""
         waited_s = 0.0
         while True:
-            with self._lock:
-                wait_s = self._wait_s(per_minute)
-                if wait_s <= 0:
-                    self._sent.append(self._clock())
-                    return waited_s
-            logger.info("Waiting %.1f s: the request budget is used up.", wait_s)
+            with self._thread_turn, self._process_turn:
+                reason, wait_s = self._take_or_wait(per_minute)
+            if wait_s <= 0:
+                return waited_s
+            logger.info("Waiting %.1f s before asking %s: %s.", wait_s, self._server, reason)
             self._sleep(wait_s)
             waited_s += wait_s
 
     def hold_off(self, seconds: float) -> None:
         """Count no request for so long."""
-        with self._lock:
-            self._held_until = max(self._held_until, self._clock() + seconds)
+        with self._thread_turn, self._process_turn:
+            until = max(self._read_held_until(), self._clock() + seconds)
+            self._held_until.write_text(repr(until))
 
-    def _wait_s(self, per_minute: int) -> float:
+    def _take_or_wait(self, per_minute: int) -> tuple[str, float]:
         now = self._clock()
-        while self._sent and self._sent[0] <= now - _WINDOW_S:
-            self._sent.popleft()
-        until_room = 0.0
-        if len(self._sent) >= per_minute:
-            until_room = self._sent[len(self._sent) - per_minute] + _WINDOW_S - now
-        return max(until_room, self._held_until - now)
+        held_s = self._read_held_until() - now
+        if held_s > 0:
+            return "the server asked for a pause", held_s
+        wait_s = self._take(per_minute, math.floor(now * 1000)) / 1000
+        return f"the budget of {per_minute} requests a minute is used up", wait_s
+
+    def _take(self, per_minute: int, now_ms: int) -> int:
+        """Count one request and return 0, or return the milliseconds until there is room."""
+        bucket = SQLiteBucket.init_from_file(
+            [Rate(per_minute, _WINDOW_MS)], table="requests", db_path=str(self._database)
+        )
+        try:
+            bucket.leak(now_ms)
+            request = RateItem("request", now_ms)
+            if bucket.put(request):
+                return 0
+            # This bucket answers at once; the awaitable of the signature is for other stores.
+            wait_ms = cast("int", bucket.waiting(request))
+            if wait_ms > _WINDOW_MS + 1:
+                # The clock was set back: what seems to lie in the future would block for as long.
+                bucket.flush()
+                wait_ms = 1
+            return max(1, wait_ms)
+        finally:
+            bucket.close()  # type: ignore[no-untyped-call]
+
+    def _read_held_until(self) -> float:
+        try:
+            return float(self._held_until.read_text())
+        except FileNotFoundError:
+            return 0.0
 
 
-class ProcessBudget:
-    """A budget that all clients of one server in this process share.
+class MachineBudget:
+    """A budget that all clients of one server on this machine share.
 
     Args:
         ledger: What was sent; shared by the clients of one server.
         requests_per_minute: At most so many in any 60 seconds, those of other clients included.
+        share: This machine's part of them, above 0 and at most 1, where several machines reach
+            the server from one address, or are meant to spare it together.
 
     Raises:
-        ConfigError: Less than one request a minute.
+        ConfigError: Less than one request a minute, or no such share.
     """
 
-    def __init__(self, ledger: RequestLedger, requests_per_minute: int) -> None:
+    def __init__(self, ledger: RequestLedger, requests_per_minute: int, share: float = 1.0) -> None:
         if requests_per_minute < 1:
             raise ConfigError("`requests_per_minute` must be 1 or more.")
+        if not 0 < share <= 1:
+            raise ConfigError("`share` is this machine's part of the budget: above 0, at most 1.")
         self._ledger = ledger
-        self._requests_per_minute = requests_per_minute
+        self._per_minute = math.floor(requests_per_minute * share)
+        if self._per_minute < 1:
+            raise ConfigError(
+                f"A `share` of {share} of {requests_per_minute} requests a minute is less than one."
+            )
 
     def acquire(self) -> float:
         """Wait until one request may be sent, count it, and return the seconds waited."""
-        return self._ledger.acquire(self._requests_per_minute)
+        return self._ledger.acquire(self._per_minute)
 
     def hold_off(self, seconds: float) -> None:
-        """Let nobody in this process send to the server for so long."""
+        """Let nobody on this machine send to the server for so long."""
         self._ledger.hold_off(seconds)
 
 
-_ledgers: dict[str, RequestLedger] = {}
-_ledgers_lock = threading.Lock()
+_ledgers: dict[tuple[Path, str], RequestLedger] = {}
+if hasattr(os, "register_at_fork"):
+    # A thread of the parent may hold a turn, which nobody in the child would ever give back.
+    os.register_at_fork(after_in_child=_ledgers.clear)
 
 
-def process_budget(server: str, requests_per_minute: int) -> ProcessBudget:
-    """The budget of a server, on the ledger that this process keeps for it.
+def machine_budget(server: str, requests_per_minute: int, share: float = 1.0) -> MachineBudget:
+    """The budget of a server, on the ledger that this machine keeps for it.
 
     Args:
         server: Scheme and host, as `address.origin` gives them.
         requests_per_minute: At most so many in any 60 seconds.
+        share: This machine's part of them.
+
+    Raises:
+        ConfigError: Less than one request a minute, no such share, or no place for the ledger.
     """
-    with _ledgers_lock:
-        ledger = _ledgers.setdefault(server, RequestLedger())
-    return ProcessBudget(ledger, requests_per_minute)
+    folder = _ledger_folder()
+    ledger = _ledgers.setdefault((folder, server), RequestLedger(folder, server))
+    return MachineBudget(ledger, requests_per_minute, share)
+
+
+def _ledger_folder() -> Path:
+    named = os.environ.get(FOLDER_VARIABLE)
+    if named:
+        folder = Path(named)
+    else:
+        # Not the home folder: institutions keep that on network disks, where locks do not hold.
+        user = os.getuid() if hasattr(os, "getuid") else "user"
+        folder = Path(tempfile.gettempdir()) / f"redcap-dagster-{user}"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"The folder {folder}, where this machine counts its requests, cannot be made "
+            f"({error.strerror}). Set {FOLDER_VARIABLE} to a folder on a local disk."
+        ) from None
+    if not named and hasattr(os, "getuid") and folder.stat().st_uid != os.getuid():
+        raise ConfigError(
+            f"The folder {folder} belongs to somebody else. Set {FOLDER_VARIABLE} to a folder of "
+            "your own on a local disk."
+        )
+    return folder

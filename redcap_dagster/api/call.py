@@ -6,12 +6,40 @@ from typing import Literal
 
 from redcap_dagster.api.parameters import Pairs
 
-WireFormat = Literal["csv", "json", "xml", "text"]
-"""What a body is written in; `text` is one bare word, as `version` answers."""
+WireFormat = Literal["csv", "json", "xml", "text", "file"]
+"""What a body is written in; `text` is bare words, as `version` answers; `file` is any bytes."""
 
 # Parameters that carry data of participants; every other one carries names of the design.
-_DATA_PARAMETERS = re.compile(r"(?:records?|filterLogic|data|new_record_name)(?:\[\d+\])?")
+_DATA_PARAMETERS = re.compile(r"(?:records?|filterLogic|data|new_record_name|odm)(?:\[\d+\])?")
 _WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that goes along with a call.
+
+    Attributes:
+        name: What REDCap shall call it.
+        content: Its bytes, kept whole so that a retry can send them again.
+        content_type: Media type.
+    """
+
+    name: str
+    content: bytes = field(repr=False)
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Something that servers older than a version do not know, and would ignore or refuse.
+
+    Attributes:
+        what: What is asked for, in our words.
+        version: First version that has it, such as `16.1.0`.
+    """
+
+    what: str
+    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,35 +48,53 @@ class Call:
 
     Attributes:
         content: REDCap's name of the method.
-        wire_format: Format asked for.
+        wire_format: What the answer is written in.
         parameters: Form fields beside content, format, returnFormat and token.
+        format_word: What `format` says where it is not the answer's format: that of the data of an
+            import, or `odm`. "" leaves it out.
+        upload: A file to send along.
+        is_write: Whether it changes something: then it is sent again only when REDCap has
+            certainly not seen it.
+        takes_super_token: Whether a super token may ask for it.
+        needs: What of it older servers do not know.
         may_be_blank: Whether a body of white space only says "no rows" (record export does so).
+        may_be_nothing: Whether success has no body at all (file import does so).
         ends_with_newline: Whether REDCap ends this csv with a line break; a body without one has
             lost its end (docs/sources.md#final-line-break).
         has_label_headers: Whether csv headers are labels, which may begin with anything.
         csv_delimiter: The character between cells of a csv.
+        data_names: Names of columns in the data of an import, which a message may show.
     """
 
     content: str
     wire_format: WireFormat
     parameters: Pairs = field(default=(), repr=False)
+    format_word: str | None = None
+    upload: Upload | None = None
+    is_write: bool = False
+    takes_super_token: bool = False
+    needs: tuple[Need, ...] = ()
     may_be_blank: bool = False
+    may_be_nothing: bool = False
     ends_with_newline: bool = False
     has_label_headers: bool = False
     csv_delimiter: str = ","
+    data_names: frozenset[str] = frozenset()
 
     def form_fields(self, api_token: str) -> list[tuple[str, str]]:
         """The form fields of the request, the token among them: never to be logged."""
+        usual = "json" if self.wire_format == "text" else self.wire_format
+        word = usual if self.format_word is None else self.format_word
         # Errors come as JSON whatever the data's format is: a csv body can begin with any text.
         return [
             ("token", api_token),
             ("content", self.content),
-            ("format", "json" if self.wire_format == "text" else self.wire_format),
+            *([("format", word)] if word else []),
             ("returnFormat", "json"),
             *self.parameters,
         ]
 
-    def asked_values(self) -> set[str]:
-        """Record ids and other data of participants in the parameters, and each word of them."""
-        values = {value for name, value in self.parameters if _DATA_PARAMETERS.fullmatch(name)}
-        return values | {word for value in values for word in _WORD.findall(value)}
+    def asked_words(self) -> set[str]:
+        """Words of the record ids and other data of participants in the parameters."""
+        values = [value for name, value in self.parameters if _DATA_PARAMETERS.fullmatch(name)]
+        return {word for value in values for word in _WORD.findall(value)} - self.data_names

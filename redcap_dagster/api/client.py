@@ -1,38 +1,52 @@
 """The client of REDCap's API: one study, one token."""
 
-import re
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import pandas as pd
 from typing_extensions import Self, Unpack
 
 from redcap_dagster.api.address import origin, parse_api_url
 from redcap_dagster.api.api_token import parse_api_token
+from redcap_dagster.api.attributes import ProjectAttributes, read_attributes
 from redcap_dagster.api.budget import (
     DEFAULT_REQUESTS_PER_MINUTE,
     RequestBudget,
-    process_budget,
+    machine_budget,
 )
-from redcap_dagster.api.call import Call
 from redcap_dagster.api.exports import Exports
-from redcap_dagster.api.failure import Failure
-from redcap_dagster.api.readers import DictReader, FrameReader, Row, TextReader, decode, read_json
+from redcap_dagster.api.files import Files
+from redcap_dagster.api.imports import StudyWrites
+from redcap_dagster.api.readers import DictReader, FrameReader, Row, TextReader
+from redcap_dagster.api.record_writes import RecordWrites
 from redcap_dagster.api.records import RecordOptions, record_call
 from redcap_dagster.api.retry import RetryPolicy
+from redcap_dagster.api.secret import EnvironmentSecret, SecretSource
 from redcap_dagster.api.sender import Sender
 from redcap_dagster.api.stats import RequestStats, StatsCounter
+from redcap_dagster.api.study import StudyMethods
+from redcap_dagster.api.surveys import Surveys
 from redcap_dagster.api.transport import Transport, parse_verify
-
-_VERSION = re.compile(r"\d+(?:\.\d+)+")
+from redcap_dagster.api.version import VERSION_CALL, read_version
 
 
 class FrameExports(Exports[pd.DataFrame]):
     """The list methods, as pandas frames. Every column is text (`string`), blanks are ""."""
 
-    def __init__(self, sender: Sender) -> None:
-        super().__init__(sender, FrameReader())
+    def __init__(self, sender: Sender, reader: FrameReader | None = None) -> None:
+        super().__init__(sender, reader or FrameReader())
+
+    def with_read_csv(self, **options: Any) -> "FrameExports":
+        """The same methods, with frames as `pandas.read_csv` makes them with your options.
+
+        Without options it guesses types and makes blanks NaN: `00001` becomes 1.
+
+        Args:
+            **options: Keywords of `pandas.read_csv`, such as `index_col="record_id"`.
+        """
+        return FrameExports(self._sender, FrameReader(options))
 
     def export_project_info(self) -> pd.DataFrame:
         """The project's settings: one row."""
@@ -50,7 +64,7 @@ class TextExports(Exports[str]):
         return self._list("project", ends_with_newline=True)
 
 
-class RedcapClient(Exports[list[Row]]):
+class RedcapClient(Exports[list[Row]], RecordWrites, StudyWrites, Files, Surveys, StudyMethods):
     """The API of one REDCap project, as the token's user sees it.
 
     List methods return a list of dicts with REDCap's column names and JSON types; the same methods
@@ -65,15 +79,18 @@ class RedcapClient(Exports[list[Row]]):
 
     Args:
         api_url: Ends in `/api/`; https, or http to this machine.
-        api_token: 32 hexadecimal digits, or a super token of 64 characters for `export_version`.
+        api_token: 32 hexadecimal digits, or a super token of 64 characters for `create_project`
+            and `export_version`; or where it is to be read from. The environment variable
+            REDCAP_API_TOKEN when left out.
         verify_tls: Whether the server's certificate must be valid.
         ca_bundle: File of the certificates to trust instead of the usual ones.
         connect_timeout_s: Seconds to wait for a connection.
         read_timeout_s: Longest silence of the server before a request counts as failed.
         retries: Further tries of a request that failed in a way that may pass, or a `RetryPolicy`.
         requests_per_minute: At most so many in any 60 seconds, those of every client of this
-            server in this process together. A REDCap server bans at 600.
-        budget: Takes the place of `requests_per_minute`.
+            server on this machine together. A REDCap server bans at 600.
+        share: This machine's part of them, above 0 and at most 1, where several machines ask.
+        budget: Takes the place of `requests_per_minute` and `share`.
 
     Raises:
         ConfigError: The URL, the token or an option cannot work. Nothing was sent.
@@ -82,7 +99,7 @@ class RedcapClient(Exports[list[Row]]):
     def __init__(
         self,
         api_url: str,
-        api_token: str,
+        api_token: str | SecretSource | None = None,
         *,
         verify_tls: bool = True,
         ca_bundle: str | Path | None = None,
@@ -90,6 +107,7 @@ class RedcapClient(Exports[list[Row]]):
         read_timeout_s: float = 300,
         retries: int | RetryPolicy = 4,
         requests_per_minute: int = DEFAULT_REQUESTS_PER_MINUTE,
+        share: float = 1.0,
         budget: RequestBudget | None = None,
     ) -> None:
         self.api_url = parse_api_url(api_url)
@@ -101,8 +119,12 @@ class RedcapClient(Exports[list[Row]]):
         )
         sender = Sender(
             transport=transport,
-            api_token=parse_api_token(api_token),
-            budget=budget or process_budget(origin(self.api_url), requests_per_minute),
+            api_token=parse_api_token(
+                api_token
+                if isinstance(api_token, str)
+                else (api_token or EnvironmentSecret()).read()
+            ),
+            budget=budget or machine_budget(origin(self.api_url), requests_per_minute, share),
             policy=retries if isinstance(retries, RetryPolicy) else RetryPolicy(retries),
             counter=StatsCounter(),
         )
@@ -119,35 +141,23 @@ class RedcapClient(Exports[list[Row]]):
 
     def export_version(self) -> str:
         """Version of the REDCap server, such as `14.7.3`."""
-        call = Call("version", "text")
-
-        def read(body: bytes) -> str | Failure:
-            text = decode(body, call).strip()
-            if _VERSION.fullmatch(text):
-                return text
-            return Failure("not_as_asked", "the answer is not a version number.", 200)
-
-        return self._sender.send(call, read)
+        return self._sender.send(VERSION_CALL, read_version)
 
     def export_project_info(self) -> Row:
         """The project's settings: title, whether it is longitudinal and has surveys.
 
         It names neither the record id field (the first of the data dictionary) nor the version.
         """
-        call = Call("project", "json")
+        return self._lookup.project_info()
 
-        def read(body: bytes) -> Row | Failure:
-            info = read_json(body, call)
-            if isinstance(info, (dict, Failure)):
-                return info
-            return Failure("not_as_asked", "the JSON is not one object.", 200)
-
-        return self._sender.send(call, read)
-
-    def generate_next_record_name(self) -> str:
-        """The record id that REDCap would give next. It is not reserved: two callers may get it."""
-        call = Call("generateNextRecordName", "text")
-        return self._sender.send(call, lambda body: decode(body, call).strip())
+    def read_attributes(self) -> ProjectAttributes:
+        """First field, forms, events, arms, names, labels and types of fields: four requests."""
+        return read_attributes(
+            self.export_metadata(),
+            self.export_instruments(),
+            self.export_events(),
+            self.export_arms(),
+        )
 
     def export_records_csv(self, **options: Unpack[RecordOptions]) -> bytes:
         r"""Records as the whole csv that REDCap sent, judged; `b""` when there are no rows.
@@ -179,7 +189,19 @@ class RedcapClient(Exports[list[Row]]):
             ApiError: REDCap refused, or no answer could be believed.
             ConfigError: The file cannot seek, or an option cannot be sent.
         """
-        return self._sender.stream(record_call(options, "csv"), file)
+        return self._sender.stream(record_call(options, "csv"), file).size
+
+    def export_records_odm(self, **options: Unpack[RecordOptions]) -> str:
+        """Records as CDISC ODM, without the study's design. See `RecordOptions`.
+
+        REDCap reads neither the record type nor label options for it.
+
+        Raises:
+            ApiError: REDCap refused, or no answer could be believed.
+            ConfigError: An option that REDCap has not, or would read as something else.
+        """
+        call = replace(record_call(options, "xml"), format_word="odm")
+        return self._sender.send(call, lambda body: body.decode("utf-8", "replace"))
 
     def close(self) -> None:
         """Close the connections. A later call opens them again."""

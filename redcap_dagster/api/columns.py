@@ -42,3 +42,16 @@ USER_ROLES = (
     "forms_export",
 )
 USER_ROLE_MAPPINGS = ("username", "unique_role_name", "data_access_group")
+LOGGING = ("timestamp", "username", "action", "details", "record")
+SURVEY_PARTICIPANTS = (
+    "email",
+    "email_occurrence",
+    "identifier",
+    "record",
+    "invitation_sent_status",
+    "invitation_send_time",
+    "response_status",
+    "survey_access_code",
+    "survey_link",
+)
+FILE_REPOSITORY = ("folder_id", "doc_id", "name", "role", "dag")

@@ -1,18 +1,25 @@
-"""The read-only list methods of REDCap's API, once for every kind of result.
+"""The list methods of REDCap's API, which only read, once for every kind of result.
 
 Each method is named `export_` and REDCap's word. What differs between dicts, frames and text is
 the reader behind it, so the methods stand here once (`client.RedcapClient` gives them in dicts,
 `client.frames` in frames, `client.csv`, `client.json` and `client.xml` as text).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Generic
+from typing import Generic, Literal
+
+from typing_extensions import Unpack
 
 from redcap_dagster.api import columns, messages
-from redcap_dagster.api.call import Call
+from redcap_dagster.api.batches import DEFAULT_BATCH_SIZE, read_record_ids, split_batches
+from redcap_dagster.api.call import Call, Need
+from redcap_dagster.api.failure import Failure
+from redcap_dagster.api.lookup import Lookup
+from redcap_dagster.api.options import DELIMITERS, delimiter_word, one_of
 from redcap_dagster.api.parameters import Names, Value, build_pairs, names
 from redcap_dagster.api.readers import Reader, Rows
+from redcap_dagster.api.record_columns import can_plan_columns, plan_record_columns
 from redcap_dagster.api.records import (
     CsvDelimiter,
     DecimalCharacter,
@@ -21,8 +28,33 @@ from redcap_dagster.api.records import (
     RecordType,
     record_call,
 )
+from redcap_dagster.api.row_checks import RecordCheck
 from redcap_dagster.api.sender import Sender
 from redcap_dagster.errors import RequestRejectedError
+
+LogType = Literal[
+    "export",
+    "manage",
+    "user",
+    "record",
+    "record_add",
+    "record_edit",
+    "record_delete",
+    "lock_record",
+    "page_view",
+]
+FILE_REPOSITORY = Need("the file repository", "13.1.0")
+_LOG_TYPES: tuple[LogType, ...] = (
+    "export",
+    "manage",
+    "user",
+    "record",
+    "record_add",
+    "record_edit",
+    "record_delete",
+    "lock_record",
+    "page_view",
+)
 
 
 class Exports(Generic[Rows]):
@@ -35,6 +67,7 @@ class Exports(Generic[Rows]):
     def __init__(self, sender: Sender, reader: Reader[Rows]) -> None:
         self._sender = sender
         self._reader = reader
+        self._lookup = Lookup(sender)
 
     def export_metadata(self, fields: Names = None, forms: Names = None) -> Rows:
         """The data dictionary: one row of 18 columns per field, in dictionary order.
@@ -146,10 +179,12 @@ class Exports(Generic[Rows]):
         combine_checkbox_options: bool = False,
         record_type: RecordType = "flat",
     ) -> Rows:
-        """Records, in one request and in memory; `redcap_dagster.export` takes big projects.
+        """Records, in one request and in memory; `iter_records` takes big projects.
 
         The parameters are those of `redcap_dagster.api.records.RecordOptions`, documented there.
-        An answer without rows names no columns, so a frame of it has none.
+        An answer without rows names no columns: for a frame or a csv they are then asked for in
+        three small requests more. Fields, records and row keys are compared with what was asked
+        as far as the answer tells them.
 
         Raises:
             ApiError: REDCap refused, or no answer could be believed.
@@ -175,7 +210,178 @@ class Exports(Generic[Rows]):
             combine_checkbox_options=combine_checkbox_options,
             record_type=record_type,
         )
-        return self._send(record_call(options, self._reader.wire_format))
+        return self._export_records(options)
+
+    def iter_records(
+        self, *, batch_size: int = DEFAULT_BATCH_SIZE, **options: Unpack[RecordOptions]
+    ) -> Iterator[Rows]:
+        """Records of a project of any size, batch by batch, whole records at a time.
+
+        The ids are asked for first, unless `records` names them, with the same events, filter and
+        dates; then the records of `batch_size` ids in each request. The record id field is added
+        to `fields` and `forms`, since rows without it could not be told apart.
+
+        Args:
+            batch_size: Record ids in one request; at most 900, as PHP drops form fields beyond
+                its limit, which is 1,000 by default.
+            **options: See `RecordOptions`.
+
+        Yields:
+            Rows of one batch, in REDCap's order. Nothing when there are no records.
+
+        Raises:
+            ApiError: REDCap refused, no answer could be believed, or a record that was listed did
+                not come. Batches that were handed out before stay good.
+            ConfigError: An option cannot be sent.
+        """
+        record_id_field = self._lookup.record_id_field()
+        record_ids = names("records", options.get("records"))
+        is_listed = record_ids is None
+        if record_ids is None:
+            record_ids = read_record_ids(self._lookup, options, record_id_field)
+        fields, forms = options.get("fields"), options.get("forms")
+        if fields is not None or forms is not None:
+            fields = list(dict.fromkeys([record_id_field, *(names("fields", fields) or ())]))
+        # Records that the caller names, or asks a part of, may rightly have no row.
+        is_complete = is_listed and fields is None and options.get("events") is None
+        for batch in split_batches(record_ids, batch_size):
+            asked: RecordOptions = {**options, "records": batch, "fields": fields}
+            yield self._export_records(asked, record_id_field, is_complete=is_complete)
+
+    def export_report(
+        self,
+        report_id: int | str,
+        *,
+        raw_or_label: RawOrLabel = "raw",
+        raw_or_label_headers: RawOrLabel = "raw",
+        export_checkbox_label: bool = False,
+        csv_delimiter: CsvDelimiter = ",",
+        decimal_character: DecimalCharacter | None = None,
+    ) -> Rows:
+        """A saved report: its own columns, order and filters.
+
+        The report's settings change values too: it may flatten line breaks and combine checkboxes.
+
+        Args:
+            report_id: The number that REDCap shows beside the report.
+            raw_or_label: Codes of choices, or their labels.
+            raw_or_label_headers: csv headers are names, or labels. csv and frames only.
+            export_checkbox_label: Label of a checked choice instead of `Checked`. Labels only.
+            csv_delimiter: Between cells of csv and of frames.
+            decimal_character: Force `,` or `.` in numbers; None leaves each field its own.
+        """
+        delimiter = delimiter_word(csv_delimiter)
+        headers = one_of("raw_or_label_headers", raw_or_label_headers, ("raw", "label"))
+        values: dict[str, Value] = {
+            "report_id": str(report_id),
+            "rawOrLabel": one_of("raw_or_label", raw_or_label, ("raw", "label")),
+            "rawOrLabelHeaders": headers,
+            "exportCheckboxLabel": export_checkbox_label,
+            "csvDelimiter": None if delimiter == "," else delimiter,
+            "decimalCharacter": decimal_character,
+        }
+        is_csv = self._reader.wire_format == "csv"
+        return self._send(
+            Call(
+                content="report",
+                wire_format=self._reader.wire_format,
+                parameters=build_pairs(values),
+                may_be_blank=is_csv,
+                ends_with_newline=is_csv,
+                has_label_headers=is_csv and headers == "label",
+                csv_delimiter=DELIMITERS[delimiter],
+            )
+        )
+
+    def export_logging(
+        self,
+        *,
+        log_type: LogType | None = None,
+        user: str | None = None,
+        record: str | None = None,
+        data_access_group: str | None = None,
+        begin_time: datetime | str | None = None,
+        end_time: datetime | str | None = None,
+    ) -> Rows:
+        """The project's log, newest first: `timestamp`, `username`, `action`, `details`, `record`.
+
+        Times are the server's local time, to the minute. `details` holds values of participants.
+        The token's user needs the Logging right.
+
+        Args:
+            log_type: One kind of entries; None for all but page views.
+            user: One user's entries.
+            record: One record's entries.
+            data_access_group: Entries of one group's records.
+            begin_time: Entries from this minute on.
+            end_time: Entries up to this minute.
+        """
+        if log_type is not None:
+            one_of("log_type", log_type, _LOG_TYPES)
+        return self._list(
+            "log",
+            {
+                "logtype": log_type,
+                "user": user,
+                "record": record,
+                "dag": data_access_group,
+                "beginTime": _minute(begin_time),
+                "endTime": _minute(end_time),
+            },
+            columns=columns.LOGGING,
+        )
+
+    def export_survey_participants(self, instrument: str, event: str | None = None) -> Rows:
+        """Participants of a survey: address, invitation, response, access code and link.
+
+        Args:
+            instrument: Name of the survey's instrument.
+            event: Unique event name, in a longitudinal project.
+        """
+        parameters = {"instrument": instrument, "event": event}
+        return self._list("participantList", parameters, columns=columns.SURVEY_PARTICIPANTS)
+
+    def export_file_repository(self, folder_id: int | None = None) -> Rows:
+        """One folder of the file repository: its folders (`folder_id`), then files (`doc_id`).
+
+        REDCap 13.1 and later.
+
+        Args:
+            folder_id: Number of the folder; None for the top.
+        """
+        return self._list(
+            "fileRepository",
+            {"action": "list", "folder_id": folder_id},
+            columns=columns.FILE_REPOSITORY,
+            may_be_nothing=True,
+            needs=(FILE_REPOSITORY,),
+        )
+
+    def _export_records(
+        self,
+        options: RecordOptions,
+        record_id_field: str | None = None,
+        *,
+        is_complete: bool = False,
+    ) -> Rows:
+        call = record_call(options, self._reader.wire_format)
+        check = RecordCheck(
+            options, self._lookup.field_types, record_id_field, is_complete=is_complete
+        )
+
+        def read(body: bytes) -> Rows | Failure:
+            if call.wire_format == "csv" and not body.strip():
+                return self._reader.empty(self._plan_columns(options))
+            return self._reader.read(body, call, (), check)
+
+        return self._sender.send(call, read)
+
+    def _plan_columns(self, options: RecordOptions) -> tuple[str, ...]:
+        if not can_plan_columns(options):
+            return ()
+        metadata = self._lookup.rows("metadata")
+        field_names = self._lookup.rows("exportFieldNames")
+        return plan_record_columns(options, self._lookup.project_info(), metadata, field_names)
 
     def _list(
         self,
@@ -185,6 +391,8 @@ class Exports(Generic[Rows]):
         columns: Sequence[str] = (),
         none_message: str | None = None,
         ends_with_newline: bool = False,
+        may_be_nothing: bool = False,
+        needs: tuple[Need, ...] = (),
     ) -> Rows:
         """Call a list method.
 
@@ -194,6 +402,8 @@ class Exports(Generic[Rows]):
             columns: Columns of an answer that names none; () when the method always has rows.
             none_message: REDCap's refusal that means "this project has none of these".
             ends_with_newline: Whether REDCap ends this csv with a line break.
+            may_be_nothing: Whether an answer without rows has no body at all.
+            needs: What older servers do not know.
         """
         is_csv = self._reader.wire_format == "csv"
         call = Call(
@@ -201,7 +411,9 @@ class Exports(Generic[Rows]):
             wire_format=self._reader.wire_format,
             parameters=build_pairs(parameters or {}),
             may_be_blank=is_csv and bool(columns),
+            may_be_nothing=may_be_nothing,
             ends_with_newline=is_csv and ends_with_newline,
+            needs=needs,
         )
         try:
             return self._send(call, columns)
@@ -211,4 +423,16 @@ class Exports(Generic[Rows]):
         return self._reader.empty(columns)
 
     def _send(self, call: Call, columns: Sequence[str] = ()) -> Rows:
-        return self._sender.send(call, lambda body: self._reader.read(body, call, columns))
+        def read(body: bytes) -> Rows | Failure:
+            if call.may_be_nothing and not body.strip():
+                return self._reader.empty(columns)
+            return self._reader.read(body, call, columns)
+
+        return self._sender.send(call, read)
+
+
+def _minute(value: datetime | str | None) -> datetime | str | None:
+    """A time as the log reads it: it knows no seconds."""
+    if isinstance(value, datetime) and value.tzinfo is None:
+        return value.strftime("%Y-%m-%d %H:%M")
+    return value

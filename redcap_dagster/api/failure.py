@@ -8,11 +8,13 @@ ever chained to one of ours, and no frame of a traceback holds them in a local v
 from dataclasses import dataclass, field
 from typing import Literal
 
+from redcap_dagster.api.findings import ImportFinding
 from redcap_dagster.errors import (
     AddressBannedError,
     AnswerError,
     ApiError,
     ApiTokenError,
+    ImportRejectedError,
     RateLimitedError,
     RequestRejectedError,
     ServerError,
@@ -42,14 +44,19 @@ Reason = Literal[
     "address_banned",
     "api_token",
     # RequestRejectedError
+    "import_rejected",
     "no_api_at_url",
     "not_permitted",
     "rejected",
     # AnswerError
+    "column_missing",
     "ends_inside_a_cell",
     "empty",
     "last_line_cut",
     "not_as_asked",
+    "record_missing",
+    "record_not_asked",
+    "row_twice",
     "unreadable",
 ]
 """Every `ApiError.reason` there is."""
@@ -73,18 +80,32 @@ _KINDS: dict[Reason, type[ApiError]] = {
     "too_many_requests": RateLimitedError,
     "address_banned": AddressBannedError,
     "api_token": ApiTokenError,
+    "import_rejected": ImportRejectedError,
     "no_api_at_url": RequestRejectedError,
     "not_permitted": RequestRejectedError,
     "rejected": RequestRejectedError,
+    "column_missing": AnswerError,
     "ends_inside_a_cell": AnswerError,
     "empty": AnswerError,
     "last_line_cut": AnswerError,
     "not_as_asked": AnswerError,
+    "record_missing": AnswerError,
+    "record_not_asked": AnswerError,
+    "row_twice": AnswerError,
     "unreadable": AnswerError,
 }
 
 # Sending the same again cannot help: a certificate, or an address that points elsewhere, stays.
 _FINAL: frozenset[Reason] = frozenset({"tls", "redirected"})
+
+# REDCap certainly did nothing: it was not reached, or a server before it said no. A 503 is not
+# among them, as Apache also sends it when PHP dies half way.
+_NOTHING_DONE: frozenset[Reason] = frozenset(
+    {"connection_refused", "connect_timeout", "name_not_resolved", "too_many_requests", "tls"}
+)
+_LOOK_FIRST = (
+    " Whether REDCap has carried it out could not be found out: look before sending it again."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +118,7 @@ class Failure:
         status: HTTP status, or None when no answer came.
         retry_after_s: Seconds the server asked to wait, or None.
         server_message: REDCap's own text, which can hold values and ids; "" when there is none.
+        findings: What an import was refused for, without values.
     """
 
     reason: Reason
@@ -104,6 +126,7 @@ class Failure:
     status: int | None = None
     retry_after_s: float | None = None
     server_message: str = field(default="", repr=False)
+    findings: tuple[ImportFinding, ...] = ()
 
     @property
     def kind(self) -> type[ApiError]:
@@ -115,15 +138,32 @@ class Failure:
         """Whether the same request may succeed when sent again."""
         return self.kind.retryable and self.reason not in _FINAL
 
-    def to_error(self, content: str, attempts: int) -> ApiError:
+    @property
+    def nothing_done(self) -> bool:
+        """Whether REDCap has certainly not begun to carry out the request."""
+        return self.reason in _NOTHING_DONE or not self.kind.retryable
+
+    def to_error(self, content: str, attempts: int, *, is_write: bool = False) -> ApiError:
         """The exception to raise after the last attempt.
 
         Args:
             content: REDCap's name of the method.
             attempts: How many times the request was sent.
+            is_write: Whether the request changes something.
         """
+        in_doubt = is_write and not self.nothing_done
         tried = f" Sent {attempts} times." if attempts > 1 else ""
-        message = f"REDCap {content}: {self.sentence}{tried}"
+        message = f"REDCap {content}: {self.sentence}{tried}{_LOOK_FIRST if in_doubt else ''}"
+        if self.kind is ImportRejectedError:
+            return ImportRejectedError(
+                message,
+                content=content,
+                status=self.status,
+                reason=self.reason,
+                attempts=attempts,
+                server_message=self.server_message,
+                findings=self.findings,
+            )
         if self.kind is RequestRejectedError:
             return RequestRejectedError(
                 message,
@@ -138,7 +178,7 @@ class Failure:
             content=content,
             status=self.status,
             reason=self.reason,
-            retryable=self.retryable,
+            retryable=self.retryable and not in_doubt,
             attempts=attempts,
             retry_after_s=self.retry_after_s,
         )

@@ -13,6 +13,7 @@ from redcap_dagster.api.address import origin
 from redcap_dagster.api.body import Answer
 from redcap_dagster.api.call import Call
 from redcap_dagster.api.failure import Failure, Reason
+from redcap_dagster.api.findings import describe_findings, parse_findings
 from redcap_dagster.api.messages import (
     BANNED,
     BARE_FAILURE,
@@ -89,6 +90,8 @@ def judge(answer: Answer, call: Call) -> Failure | None:
     text = answer.head.decode("utf-8", "replace").strip()
     if answer.status != _OK:
         return _judge_status(answer, call, text)
+    if call.wire_format == "file":
+        return _judge_file(answer, call, text)
     return _find_failure_text(answer, call, text) or _judge_shape(answer, call)
 
 
@@ -188,14 +191,31 @@ def _rejected(status: int, call: Call, message: str | None) -> Failure:
     if message is None:
         sentence = f"a web page came with HTTP {status}: a server before REDCap refused it."
         return Failure("rejected", sentence, status)
+    complaint = _import_rejected(status, call, message)
+    if complaint:
+        return complaint
     said = f"REDCap says: {_shown(message, call)}" if message else "REDCap gave no reason."
     return Failure(
         "rejected", f"the request was refused (HTTP {status}). {said}", status, None, message
     )
 
 
+def _import_rejected(status: int, call: Call, message: str) -> Failure | None:
+    findings = parse_findings(message) if call.is_write and call.content == "record" else ()
+    if not findings:
+        return None
+    return Failure(
+        "import_rejected",
+        f"the data were refused (HTTP {status}), and nothing of them was taken. "
+        + describe_findings(findings),
+        status,
+        server_message=message,
+        findings=findings,
+    )
+
+
 def _shown(message: str, call: Call) -> str:
-    shown = showable(message, call.asked_values())
+    shown = showable(message, call.asked_words())
     return shown if shown.endswith(".") else f"{shown}."
 
 
@@ -239,10 +259,20 @@ def _looks_like_page(text: str, call: Call) -> bool:
     return text.startswith("<")
 
 
+def _judge_file(answer: Answer, call: Call, text: str) -> Failure | None:
+    """A stored file may hold anything, a web page or an error text too: its header tells it."""
+    names_a_file = "name=" in answer.headers.get("content-type", "").lower()
+    if answer.head.startswith(b"%PDF") if call.content == "pdf" else names_a_file:
+        return None
+    sentence = "no file came: the answer's header names none."
+    return _find_failure_text(answer, call, text) or Failure("not_as_asked", sentence, _OK)
+
+
 def _judge_shape(answer: Answer, call: Call) -> Failure | None:
     reason: Reason | None = None
     if answer.is_blank:
-        reason = None if call.may_be_blank and answer.size else "empty"
+        is_due = not (call.may_be_nothing or (call.may_be_blank and answer.size))
+        reason = "empty" if is_due else None
     elif call.wire_format == "csv":
         reason = _csv_fault(answer, call)
     elif not _has_both_ends(answer, call):

@@ -5,7 +5,7 @@ Source of every text: docs/sources.md#messages.
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from html import unescape
 
 NO_ARMS = "You cannot export arms for classic projects"
@@ -48,11 +48,17 @@ _NAMES_ONLY = re.compile(
     r" The \"\w+\" parameter must be provided as an array of one or more values"
     r"|You do not have [A-Za-z /]+ privileges"
     r"|Insufficient user privileges: [A-Za-z ',/-]+"
+    r"|The data is not in the specified format"
+    r"|Illegal use of 'redcap_data_access_group' field!"
+    r"|You must provide some text for 'purpose_other' since you specified 'purpose' as '1'"
+    r" \(Other\)"
+    r"|Users in roles cannot have their privileges modified via the 'Import User' API method"
 )
 _SHOWN_CHARACTERS = 500
 _MASK = "…"
 _QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 _HAS_DIGIT = re.compile(r"\S*\d\S*")
+_WORD = re.compile(r"\w+")
 _XML_ERROR = re.compile(r"<hash>\s*<error>(.*?)</error>", re.IGNORECASE | re.DOTALL)
 _CDATA = re.compile(r"^<!\[CDATA\[(.*)\]\]>$", re.DOTALL)
 
@@ -77,7 +83,7 @@ def find_error_message(text: str) -> str | None:
     return message.strip() if isinstance(message, str) else None
 
 
-def showable(message: str, asked: Iterable[str]) -> str:
+def showable(message: str, asked: Collection[str]) -> str:
     """What of a message may stand in a log: itself, or itself with marks for what may be data.
 
     A message known to hold names only is shown as it is. In any other one, everything in quotes,
@@ -89,10 +95,17 @@ def showable(message: str, asked: Iterable[str]) -> str:
     """
     if _NAMES_ONLY.fullmatch(message.strip().rstrip(".")):
         return message
-    masked = _QUOTED.sub(f'"{_MASK}"', message)
-    values = sorted({value for value in asked if value.strip()}, key=len, reverse=True)
-    if values:
-        together = "|".join(re.escape(value) for value in values)
-        masked = re.sub(rf"(?<!\w)(?:{together})(?!\w)", _MASK, masked, flags=re.IGNORECASE)
+    masked = mask_values(_QUOTED.sub(f'"{_MASK}"', message), asked)
     masked = _HAS_DIGIT.sub(_MASK, masked)
     return masked if len(masked) <= _SHOWN_CHARACTERS else f"{masked[:_SHOWN_CHARACTERS]}…"
+
+
+def mask_values(text: str, values: Collection[str]) -> str:
+    """A text with `…` for each word of the values in it."""
+    # Looked up word by word, as the data of an import hold millions of words.
+    known = {word for value in values for word in _WORD.findall(value.casefold())}
+    masked = _WORD.sub(
+        lambda found: _MASK if found.group().casefold() in known else found.group(), text
+    )
+    # What is left of an id of several words: signs and blanks between marks.
+    return re.sub(rf"{_MASK}(?:[^\w\s.…]*\s?{_MASK})+", _MASK, masked)

@@ -3,9 +3,9 @@
 import csv
 import io
 import json
-import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
 
 import pandas as pd
@@ -13,15 +13,23 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from redcap_dagster.api.call import Call, WireFormat
+from redcap_dagster.api.encoding import (
+    count_broken_cells,
+    is_utf8,
+    mend_rows,
+    warn_of_broken,
+)
 from redcap_dagster.api.failure import Failure
 from redcap_dagster.api.judge import unreadable
-
-logger = logging.getLogger(__name__)
+from redcap_dagster.errors import ConfigError
 
 Row = dict[str, Any]
 
 Rows = TypeVar("Rows")
 Rows_co = TypeVar("Rows_co", covariant=True)
+
+Check = Callable[[Sequence[str], Callable[[str], Sequence[str]]], Failure | None]
+"""What is wrong with rows, from their column names and a way to one column's texts."""
 
 
 class Reader(Protocol[Rows_co]):
@@ -31,7 +39,9 @@ class Reader(Protocol[Rows_co]):
     def wire_format(self) -> WireFormat:
         """The format to ask REDCap for."""
 
-    def read(self, body: bytes, call: Call, columns: Sequence[str]) -> Rows_co | Failure:
+    def read(
+        self, body: bytes, call: Call, columns: Sequence[str], check: Check | None = None
+    ) -> Rows_co | Failure:
         """Rows of a judged body; `columns` are those of an answer that has no header."""
 
     def empty(self, columns: Sequence[str]) -> Rows_co:
@@ -43,49 +53,61 @@ class DictReader:
 
     wire_format: WireFormat = "json"
 
-    def read(self, body: bytes, call: Call, columns: Sequence[str]) -> list[Row] | Failure:  # noqa: ARG002
+    def read(
+        self,
+        body: bytes,
+        call: Call,
+        columns: Sequence[str],  # noqa: ARG002
+        check: Check | None = None,
+    ) -> list[Row] | Failure:
         """The rows; a failure when the body is not a JSON list of objects."""
         rows = read_json(body, call)
         if isinstance(rows, Failure):
             return rows
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             return Failure("not_as_asked", "the JSON is not a list of rows.", 200)
-        return rows
+        return (check and _check_dicts(rows, check)) or rows
 
     def empty(self, columns: Sequence[str]) -> list[Row]:  # noqa: ARG002
         """An empty list."""
         return []
 
 
+@dataclass(frozen=True, slots=True)
 class FrameReader:
-    """Rows as a pandas frame: every column text (`string`), blanks "", columns as REDCap sent."""
+    """Rows as a pandas frame: every column text (`string`), blanks "", columns as REDCap sent.
 
-    wire_format: WireFormat = "csv"
+    Attributes:
+        read_csv: Options for `pandas.read_csv`, which then makes the frame in its own way (guessed
+            types, blanks as NaN) from the same judged text; None leaves all as text.
+    """
 
-    def read(self, body: bytes, call: Call, columns: Sequence[str]) -> pd.DataFrame | Failure:
+    read_csv: Mapping[str, Any] | None = field(default=None)
+    wire_format: WireFormat = field(default="csv", init=False)
+
+    def read(
+        self, body: bytes, call: Call, columns: Sequence[str], check: Check | None = None
+    ) -> pd.DataFrame | Failure:
         """The frame; a failure when a line has another number of cells than the header."""
         text = decode(body, call)
         if not text.strip():
             return self.empty(columns)
-        lines = io.StringIO(text, newline="")
-        try:
-            header = next(csv.reader(lines, delimiter=call.csv_delimiter, strict=True))
-        except csv.Error:
-            return unreadable(call)
-        table = _read_cells(text[lines.tell() :], len(header), call.csv_delimiter)
-        if table is None:
-            return Failure(
-                "not_as_asked",
-                "a line of the csv has another number of cells than its header: a part of it was "
-                "lost on the way, or a value holds quotes that REDCap did not write as csv.",
-                200,
-            )
-        frame: pd.DataFrame = table.to_pandas(types_mapper=lambda _: pd.StringDtype())
+        table = _read_text(text, call)
+        if isinstance(table, Failure):
+            return table
+        fault = _check_table(table, check)
+        if fault:
+            return fault
+        if self.read_csv is not None:
+            return _read_by_pandas(text, {"sep": call.csv_delimiter, **self.read_csv})
+        frame: pd.DataFrame = table.cells.to_pandas(types_mapper=lambda _: pd.StringDtype())
         # Set afterwards, as headers made of labels repeat.
-        return frame.set_axis(header, axis="columns")
+        return frame.set_axis(table.header, axis="columns")
 
     def empty(self, columns: Sequence[str]) -> pd.DataFrame:
         """A frame of no rows."""
+        if self.read_csv is not None and columns:
+            return _read_by_pandas(",".join(columns) + "\n", {**self.read_csv, "sep": ","})
         return pd.DataFrame({name: pd.Series(dtype=pd.StringDtype()) for name in columns})
 
 
@@ -95,13 +117,21 @@ class TextReader:
 
     wire_format: Literal["csv", "json", "xml"]
 
-    def read(self, body: bytes, call: Call, columns: Sequence[str]) -> str | Failure:  # noqa: ARG002
+    def read(
+        self, body: bytes, call: Call, columns: Sequence[str], check: Check | None = None
+    ) -> str | Failure:
         """The text of the body; a failure when it is JSON that does not parse."""
+        text = decode(body, call)
+        if self.wire_format == "csv" and not text.strip() and columns:
+            return self.empty(columns)
+        fault = None
         if self.wire_format == "json":
             rows = read_json(body, call)
-            if isinstance(rows, Failure):
-                return rows
-        return decode(body, call)
+            fault = rows if isinstance(rows, Failure) else check and _check_dicts(rows, check)
+        elif self.wire_format == "csv" and check and text.strip():
+            table = _read_text(text, call)
+            fault = table if isinstance(table, Failure) else _check_table(table, check)
+        return fault or text
 
     def empty(self, columns: Sequence[str]) -> str:
         """A header line, an empty JSON list, or an empty XML list."""
@@ -115,10 +145,15 @@ class TextReader:
 
 def read_json(body: bytes, call: Call) -> Any | Failure:
     """The value of a JSON body; a failure when it does not parse."""
-    try:
-        return json.loads(decode(body, call))
-    except ValueError:
-        return unreadable(call)
+    if is_utf8(body):
+        return _load(body.decode(), call)
+    value = _load(body.decode("utf-8", "surrogateescape"), call)
+    if isinstance(value, Failure):
+        return value
+    found: Counter[str] = Counter()
+    mended = mend_rows(value, found)
+    warn_of_broken(call.content, found)
+    return mended
 
 
 def decode(body: bytes, call: Call) -> str:
@@ -126,15 +161,58 @@ def decode(body: bytes, call: Call) -> str:
 
     Old imports left such bytes in some projects (docs/sources.md#encoding).
     """
-    try:
+    if is_utf8(body):
         return body.decode()
-    except UnicodeDecodeError:
-        text = body.decode("utf-8", "surrogateescape")
-        broken = sum("\udc80" <= character <= "\udcff" for character in text)
-        logger.warning(
-            "REDCap %s: %d bytes are no UTF-8 and were replaced by U+FFFD.", call.content, broken
-        )
-        return body.decode("utf-8", "replace")
+    if call.wire_format == "csv":
+        warn_of_broken(call.content, count_broken_cells(body, call.csv_delimiter))
+    elif call.wire_format != "json":
+        # Where such a byte stands in XML or plain text is not looked for.
+        warn_of_broken(call.content, {"": 1})
+    return body.decode("utf-8", "replace")
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    header: list[str]
+    cells: pa.Table
+
+    def column(self, name: str) -> list[str]:
+        texts: list[str] = self.cells.column(self.header.index(name)).to_pylist()
+        return texts
+
+
+def _load(text: str, call: Call) -> Any | Failure:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return unreadable(call)
+
+
+def _check_dicts(rows: Any, check: Check) -> Failure | None:
+    if not isinstance(rows, list) or not rows:
+        return None
+    return check(list(rows[0]), lambda name: [str(row.get(name, "")) for row in rows])
+
+
+def _check_table(table: _Table, check: Check | None) -> Failure | None:
+    return check(table.header, table.column) if check else None
+
+
+def _read_text(text: str, call: Call) -> _Table | Failure:
+    lines = io.StringIO(text, newline="")
+    try:
+        header = next(csv.reader(lines, delimiter=call.csv_delimiter, strict=True))
+    except csv.Error:
+        return unreadable(call)
+    cells = _read_cells(text[lines.tell() :], len(header), call.csv_delimiter)
+    if cells is not None:
+        return _Table(header, cells)
+    return Failure(
+        "not_as_asked",
+        "a line of the csv has another number of cells than its header: a part of it was "
+        "lost on the way, or a value holds quotes that REDCap did not write as csv.",
+        200,
+    )
 
 
 def _read_cells(text: str, width: int, delimiter: str) -> pa.Table | None:
@@ -155,3 +233,17 @@ def _read_cells(text: str, width: int, delimiter: str) -> pa.Table | None:
         )
     except pa.ArrowInvalid:
         return None  # its message quotes the line, so it must not be chained to ours
+
+
+def _read_by_pandas(text: str, options: Mapping[str, Any]) -> pd.DataFrame:
+    kind = ""
+    try:
+        frame: pd.DataFrame = pd.read_csv(io.StringIO(text, newline=""), **options)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+        kind = type(error).__name__  # its message can quote a value, and ours does not chain it
+    else:
+        return frame
+    raise ConfigError(
+        f"pandas.read_csv could not read the answer with the options {', '.join(options)} "
+        f"({kind}). Is a column named that was not exported, or a type that its values have not?"
+    )

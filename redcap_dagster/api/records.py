@@ -1,12 +1,11 @@
 """What can be asked of a record export, and the call that asks it."""
 
-from collections.abc import Collection
 from datetime import datetime
 from typing import Literal, TypedDict
 
-from redcap_dagster.api.call import Call, WireFormat
+from redcap_dagster.api.call import Call, Need, WireFormat
+from redcap_dagster.api.options import DELIMITERS, delimiter_word, one_of
 from redcap_dagster.api.parameters import Names, Value, build_pairs, names
-from redcap_dagster.errors import ConfigError
 
 CsvDelimiter = Literal[",", "tab", "\t", ";", "|", "^"]
 DecimalCharacter = Literal[",", "."]
@@ -59,8 +58,18 @@ class RecordOptions(TypedDict, total=False):
     record_type: RecordType
 
 
-_DELIMITERS: dict[str, str] = {",": ",", "tab": "\t", "\t": "\t", ";": ";", "|": "|", "^": "^"}
 _RAW_OR_LABEL = ("raw", "label")
+
+_COMMA = ("csvDelimiter", ",")
+
+# First versions (docs/sources.md#versions). Older servers would ignore the parameter silently.
+_SINCE = {
+    "csvDelimiter": Need("`csv_delimiter`", "9.0.0"),
+    "decimalCharacter": Need("`decimal_character`", "9.0.0"),
+    "dateRangeBegin": Need("`date_range_begin`", "10.0.0"),
+    "dateRangeEnd": Need("`date_range_end`", "10.0.0"),
+    "combineCheckboxOptions": Need("`combine_checkbox_options`", "16.1.0"),
+}
 
 
 def record_call(options: RecordOptions, wire_format: WireFormat) -> Call:
@@ -69,17 +78,17 @@ def record_call(options: RecordOptions, wire_format: WireFormat) -> Call:
     Raises:
         ConfigError: An option that REDCap has not, or that it would read as something else.
     """
-    delimiter = _one_of("csv_delimiter", options.get("csv_delimiter", ","), _DELIMITERS)
-    headers = _one_of(
+    delimiter = delimiter_word(options.get("csv_delimiter", ","))
+    headers = one_of(
         "raw_or_label_headers", options.get("raw_or_label_headers", "raw"), _RAW_OR_LABEL
     )
     values: dict[str, Value] = {
-        "type": _one_of("record_type", options.get("record_type", "flat"), ("flat", "eav")),
+        "type": one_of("record_type", options.get("record_type", "flat"), ("flat", "eav")),
         "records": names("records", options.get("records")),
         "fields": names("fields", options.get("fields")),
         "forms": names("forms", options.get("forms")),
         "events": names("events", options.get("events")),
-        "rawOrLabel": _one_of("raw_or_label", options.get("raw_or_label", "raw"), _RAW_OR_LABEL),
+        "rawOrLabel": one_of("raw_or_label", options.get("raw_or_label", "raw"), _RAW_OR_LABEL),
         "rawOrLabelHeaders": headers,
         "exportCheckboxLabel": options.get("export_checkbox_label"),
         "exportSurveyFields": options.get("export_survey_fields"),
@@ -87,28 +96,25 @@ def record_call(options: RecordOptions, wire_format: WireFormat) -> Call:
         "filterLogic": options.get("filter_logic"),
         "dateRangeBegin": options.get("date_range_begin"),
         "dateRangeEnd": options.get("date_range_end"),
-        "csvDelimiter": "tab" if delimiter == "\t" else delimiter,
+        "csvDelimiter": delimiter,
         "decimalCharacter": _decimal_character(options.get("decimal_character")),
         "exportBlankForGrayFormStatus": options.get("export_blank_for_gray_form_status"),
         "combineCheckboxOptions": options.get("combine_checkbox_options"),
     }
     is_csv = wire_format == "csv"
+    # `,` is what every version writes anyway.
+    used = {name for name, value in values.items() if value and (name, value) != _COMMA}
     return Call(
         content="record",
         wire_format=wire_format,
         parameters=build_pairs(values),
+        needs=tuple(need for name, need in _SINCE.items() if name in used),
         may_be_blank=is_csv,
         ends_with_newline=is_csv,
         has_label_headers=is_csv and headers == "label",
-        csv_delimiter=_DELIMITERS[delimiter],
+        csv_delimiter=DELIMITERS[delimiter],
     )
 
 
 def _decimal_character(value: str | None) -> str | None:
-    return None if value is None else _one_of("decimal_character", value, (",", "."))
-
-
-def _one_of(option: str, value: str, allowed: Collection[str]) -> str:
-    if value not in allowed:
-        raise ConfigError(f"`{option}` must be one of {', '.join(map(repr, allowed))}.")
-    return value
+    return None if value is None else one_of("decimal_character", value, (",", "."))

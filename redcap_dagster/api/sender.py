@@ -2,27 +2,25 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from typing import BinaryIO, TypeVar
 
 from redcap_dagster.api.api_token import ApiToken
 from redcap_dagster.api.body import Answer
 from redcap_dagster.api.budget import RequestBudget
-from redcap_dagster.api.call import Call
+from redcap_dagster.api.call import Call, Need
 from redcap_dagster.api.failure import Failure
 from redcap_dagster.api.judge import judge
 from redcap_dagster.api.retry import RetryPolicy
 from redcap_dagster.api.stats import StatsCounter
 from redcap_dagster.api.transport import Transport
+from redcap_dagster.api.version import VERSION_CALL, KnownVersion, is_older, read_version
 from redcap_dagster.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
-
-# A super token belongs to no project (docs/sources.md#tokens).
-_WITHOUT_PROJECT = frozenset({"version"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +32,10 @@ class Sender:
     budget: RequestBudget
     policy: RetryPolicy
     counter: StatsCounter
+    known_version: KnownVersion = field(default_factory=KnownVersion)
 
     def send(self, call: Call, read: Callable[[bytes], Result | Failure]) -> Result:
-        """Send a read-only call until its answer can be believed, and return what it says.
+        """Send a call until its answer can be believed, and return what it says.
 
         Args:
             call: What to ask.
@@ -49,13 +48,13 @@ class Sender:
 
         def attempt() -> Result | Failure:
             body = BytesIO()
-            failure = self._receive(call, body)
-            return failure or read(body.getvalue())
+            answer = self._receive(call, body)
+            return answer if isinstance(answer, Failure) else read(body.getvalue())
 
         return self._repeat(call, attempt)
 
-    def stream(self, call: Call, file: BinaryIO) -> int:
-        """Send a read-only call and write its judged body to a file, in bounded memory.
+    def stream(self, call: Call, file: BinaryIO) -> Answer:
+        """Send a call and write its judged body to a file, in bounded memory.
 
         Nothing of a body that was not believed stays in the file.
 
@@ -64,7 +63,7 @@ class Sender:
             file: Open for binary writing, and able to seek.
 
         Returns:
-            Bytes written.
+            The answer: its size is what was written, and its headers name a file.
 
         Raises:
             ApiError: No believable answer came, or REDCap refused.
@@ -74,25 +73,42 @@ class Sender:
             raise ConfigError("A body streams only to a file that can seek, so that a retry works.")
         start = file.tell()
 
-        def attempt() -> int | Failure:
+        def attempt() -> Answer | Failure:
             whole = False
             try:
-                failure = self._receive(call, file)
-                whole = failure is None
+                answer = self._receive(call, file)
+                whole = isinstance(answer, Answer)
             finally:
                 if not whole:
                     file.seek(start)
                     file.truncate()
-            return failure or file.tell() - start
+            return answer
 
         return self._repeat(call, attempt)
 
+    def require(self, content: str, need: Need) -> None:
+        """Refuse what the server is too old for; asks for its version once.
+
+        Raises:
+            ApiError: The version could not be found out.
+            ConfigError: The server is older.
+        """
+        version = self.known_version.get(lambda: self.send(VERSION_CALL, read_version))
+        if is_older(version, need.version):
+            raise ConfigError(
+                f"REDCap {content}: {need.what} needs REDCap {need.version} or later; this server "
+                f"is {version}. It was not sent, as an older server would ignore or refuse it."
+            )
+
     def _repeat(self, call: Call, attempt: Callable[[], Result | Failure]) -> Result:
-        if self.api_token.is_super and call.content not in _WITHOUT_PROJECT:
+        # A super token belongs to no project (docs/sources.md#tokens).
+        if self.api_token.is_super and not call.takes_super_token:
             raise ConfigError(
                 f"REDCap {call.content} needs the API token of a project (32 hexadecimal digits); "
                 "a super token was given."
             )
+        for need in call.needs:
+            self.require(call.content, need)
         sent = 1
         while True:
             outcome = attempt()
@@ -100,21 +116,21 @@ class Sender:
                 return outcome
             self.counter.add(failures=1)
             wait_s = self.policy.wait_s(outcome, sent)
-            if wait_s is None:
+            if wait_s is None or (call.is_write and not outcome.nothing_done):
                 # Raised here, after the `except` of the transport was left, on purpose: see
                 # failure.py.
-                raise outcome.to_error(call.content, sent)
+                raise outcome.to_error(call.content, sent, is_write=call.is_write)
             self._wait(call, outcome, wait_s)
             sent += 1
 
-    def _receive(self, call: Call, sink: BinaryIO) -> Failure | None:
+    def _receive(self, call: Call, sink: BinaryIO) -> Answer | Failure:
         waited_s = self.budget.acquire()
         self.counter.add(requests=1, waited_s=waited_s)
         answer = self.transport.post(call, self.api_token, sink)
         if not isinstance(answer, Answer):
             return answer
         self.counter.add(bytes_received=answer.size)
-        return judge(answer, call)
+        return judge(answer, call) or answer
 
     def _wait(self, call: Call, failure: Failure, wait_s: float) -> None:
         logger.warning(

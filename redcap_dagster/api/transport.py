@@ -90,12 +90,13 @@ class Transport:
             with self._session.post(
                 self._url,
                 data=call.form_fields(api_token.reveal()),
+                files=_multipart(call),
                 stream=True,
                 timeout=self._timeout,
                 allow_redirects=False,
                 verify=self._verify,
             ) as response:
-                return _receive(response, sink)
+                return _receive(response, sink, is_file=call.wire_format == "file")
         except requests.RequestException as error:
             return _failure_of(error)
 
@@ -138,8 +139,14 @@ def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def _receive(response: requests.Response, sink: BinaryIO) -> Answer | Failure:
-    watch = BodyWatch()
+def _multipart(call: Call) -> dict[str, tuple[str, bytes, str]] | None:
+    if call.upload is None:
+        return None
+    return {"file": (call.upload.name, call.upload.content, call.upload.content_type)}
+
+
+def _receive(response: requests.Response, sink: BinaryIO, *, is_file: bool) -> Answer | Failure:
+    watch = BodyWatch(is_file=is_file)
     received = 0
     for piece in response.iter_content(_PIECE_BYTES):
         received += len(piece)

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from redcap_dagster.api import RedcapClient, RetryPolicy
+from redcap_dagster.api.budget import FOLDER_VARIABLE
 
 TOKEN = "0123456789ABCDEF0123456789ABCDEF"
 RESET = b"<reset>"
@@ -96,6 +97,14 @@ def _read_request(connection: socket.socket, data: bytes) -> tuple[str, str]:
     while len(body) < length:
         body += connection.recv(65536)
     return text, body.decode()
+
+
+@pytest.fixture(autouse=True)
+def budget_folder(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No test leaves a ledger of its server on the machine."""
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path_factory.mktemp("budget")))
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ def test_the_same_methods_return_frames_of_text(
 def test_every_parameter_of_a_record_export_goes_out_under_redcaps_name(
     client: RedcapClient, server: Any
 ) -> None:
-    server.answers(server.http("record_id\tname\n1\tx\n"))
+    server.answers(server.http("16.1.4"), server.http("record_id\tname\n1\tx\n"))
 
     frame = client.frames.export_records(
         records=["1", "a b"],
@@ -104,7 +104,8 @@ def test_every_parameter_of_a_record_export_goes_out_under_redcaps_name(
         record_type="flat",
     )
 
-    assert server.requests == [
+    assert dict(server.requests[0])["content"] == "version"
+    assert server.requests[1:] == [
         [
             ("token", TOKEN),
             ("content", "record"),
@@ -299,7 +300,7 @@ def test_bytes_that_are_no_utf8_are_replaced_and_counted(
 
     assert frame["name"].tolist() == ["caf\ufffd \ufffd"]
     assert [record.getMessage() for record in caplog.records] == [
-        "REDCap record: 2 bytes are no UTF-8 and were replaced by U+FFFD."
+        "REDCap record: bytes that are no UTF-8 were replaced by U+FFFD in 1 cells: name 1."
     ]
 
 

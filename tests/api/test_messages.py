@@ -32,7 +32,7 @@ def test_a_message_known_to_hold_names_only_is_shown_as_it_is(message: str) -> N
         ('The record "-1" does not exist', 'The record "…" does not exist'),
         ("Record sentinel-smith does not exist", "Record … does not exist"),
         ("Patient 12-A was born on 1970-01-01", "Patient … was born on …"),
-        ("Error near [name] = 'Jones' at end", 'Error near [name] = "…" at end'),
+        ("Error near [name] = 'Jones' at end", 'Error near […] = "…" at end'),
         ("You do not have privileges for Sentinel-Smith", "You do not have privileges for …"),
         ("x" * 600, "x" * 500 + "…"),
     ],

@@ -1,0 +1,122 @@
+"""What the caller hands in to be imported, as the text that goes over the wire."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from numbers import Number
+from typing import Any, Literal
+
+import pandas as pd
+
+from redcap_dagster.errors import ConfigError
+
+DataFormat = Literal["csv", "json", "xml", "odm"]
+
+Data = Sequence[Mapping[str, Any]] | pd.DataFrame | str
+"""Rows to import: dicts, a frame, or text that is sent as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """Data as REDCap reads them.
+
+    Attributes:
+        text: The `data` parameter.
+        data_format: What it is written in.
+        names: Names of its columns, where they are certainly names; else empty.
+    """
+
+    text: str = field(repr=False)
+    data_format: DataFormat
+    names: frozenset[str] = frozenset()
+
+
+def build_payload(data: Data, data_format: DataFormat | None = None, sep: str = ",") -> Payload:
+    """Write rows as REDCap reads them: dicts as JSON, frames as csv, text as it is.
+
+    None and NaN become blank; dates and times are written as `YYYY-MM-DD` and
+    `YYYY-MM-DD HH:MM:SS`, times of day as `HH:MM:SS`, booleans as 1 and 0. A frame's named index
+    goes along as columns. Numbers of a frame are written as pandas writes them: a column of whole
+    numbers with gaps should be `Int64` or text, as `1.0` is no integer to REDCap.
+
+    Args:
+        data: The rows.
+        data_format: What a text is written in; only for texts.
+        sep: Character between the cells of the csv of a frame.
+
+    Raises:
+        ConfigError: No rows; one row where a list is due; a text without its format; a value that
+            is neither text, number, date, time, boolean, dict nor blank.
+    """
+    if isinstance(data, str):
+        return _from_text(data, data_format)
+    if data_format is not None:
+        raise ConfigError("`data_format` belongs to data that are text; leave it out.")
+    if isinstance(data, pd.DataFrame):
+        return _from_frame(data, sep)
+    if isinstance(data, Mapping):
+        raise ConfigError(
+            "The data are one row. REDCap takes nothing from a single row without saying so: put "
+            "it into a list."
+        )
+    rows = [{str(name): _plain(value) for name, value in row.items()} for row in data]
+    if not rows:
+        raise ConfigError("There are no rows to import.")
+    names = frozenset(name for row in rows for name in row)
+    return Payload(json.dumps(rows, ensure_ascii=False), "json", names)
+
+
+def _from_text(text: str, data_format: DataFormat | None) -> Payload:
+    if data_format is None:
+        raise ConfigError("Data that are text need their `data_format`: csv, json, xml or odm.")
+    if data_format not in {"csv", "json", "xml", "odm"}:
+        raise ConfigError("`data_format` must be one of 'csv', 'json', 'xml', 'odm'.")
+    if not text.strip():
+        raise ConfigError("The data to import are blank.")
+    return Payload(text, data_format)
+
+
+def _from_frame(frame: pd.DataFrame, sep: str) -> Payload:
+    if frame.empty:
+        raise ConfigError("There are no rows to import.")
+    if any(name is not None for name in frame.index.names):
+        frame = frame.reset_index()
+    cells = frame.astype(object).map(_plain)
+    text = cells.to_csv(index=False, sep=sep, lineterminator="\n")
+    return Payload(text, "csv", frozenset(str(name) for name in frame.columns))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):  # rights by instrument
+        return {str(name): _plain(inner) for name, inner in value.items()}
+    if value is None or value is pd.NA or value is pd.NaT:
+        return ""
+    if hasattr(value, "item"):  # numpy's numbers
+        value = value.item()
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, float) and math.isnan(value):
+        return ""
+    if isinstance(value, datetime):
+        return _moment(value)
+    if isinstance(value, (date, time)):
+        return value.isoformat() if isinstance(value, date) else value.strftime("%H:%M:%S")
+    if isinstance(value, (str, int, float)):
+        return value
+    if isinstance(value, Number):
+        return str(value)
+    raise ConfigError(
+        f"A value to import is of type {type(value).__name__}, which REDCap cannot take: make it a "
+        "text, a number, a date or None."
+    )
+
+
+def _moment(value: datetime) -> str:
+    if value.tzinfo is not None:
+        raise ConfigError(
+            "A time to import has a time zone, which REDCap does not keep: convert it to the "
+            "study's local time and drop the zone."
+        )
+    return value.strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,42 @@
+"""Where an API token comes from, when it is not given as text."""
+
+import os
+from dataclasses import dataclass
+from typing import Protocol
+
+from redcap_dagster.errors import ConfigError
+
+TOKEN_VARIABLE = "REDCAP_API_TOKEN"  # noqa: S105 - the variable's name, not a token
+
+
+class SecretSource(Protocol):
+    """Something that knows a secret: an environment variable, a vault, a file of a container."""
+
+    def read(self) -> str:
+        """The secret. Its caller shows it to nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentSecret:
+    """The secret in an environment variable, read where and when it is used.
+
+    It holds the variable's name only, so it may be printed, pickled and sent to another machine.
+
+    Attributes:
+        variable: Name of the environment variable.
+    """
+
+    variable: str = TOKEN_VARIABLE
+
+    def read(self) -> str:
+        """The variable's text.
+
+        Raises:
+            ConfigError: The variable is not set.
+        """
+        if self.variable not in os.environ:
+            raise ConfigError(
+                f"The environment variable {self.variable} is not set where this runs. It should "
+                "hold the API token, as REDCap's API page of the project shows it."
+            )
+        return os.environ[self.variable]
