@@ -29,7 +29,9 @@ from redcap_dagster.emulator.contents.project import (
     export_version,
     generate_next_record_name,
 )
+from redcap_dagster.emulator.contents.record_delete import delete_records
 from redcap_dagster.emulator.contents.record_import import import_records
+from redcap_dagster.emulator.contents.record_rename import rename_record
 from redcap_dagster.emulator.contents.records import export_records
 from redcap_dagster.emulator.contents.roles import delete_roles, import_role_mapping, import_roles
 from redcap_dagster.emulator.contents.structure import (
@@ -192,8 +194,29 @@ METHODS: tuple[Method, ...] = (
             Parameter("backgroundProcess", note="done at once all the same"),
         ),
     ),
-    Method("record", "delete", "Delete records"),
-    Method("record", "rename", "Rename a record"),
+    Method(
+        "record",
+        "delete",
+        "Delete records",
+        delete_records,
+        (
+            Parameter("records"),
+            Parameter("arm"),
+            Parameter("instrument", note="needs `event` in a longitudinal project"),
+            Parameter("event"),
+            Parameter("repeat_instance"),
+            Parameter("delete_logging", note="blanks the details of the record's log"),
+        ),
+        formats=(),
+    ),
+    Method(
+        "record",
+        "rename",
+        "Rename a record",
+        rename_record,
+        (Parameter("record"), Parameter("new_record_name"), Parameter("arm")),
+        formats=(),
+    ),
     Method("record", "randomize", "Randomize a record"),
     Method(
         "repeatingFormsEvents",

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from redcap_dagster.emulator.design import Design
@@ -71,7 +71,8 @@ class RecordChanges:
         self._design = design
         self._user = user
         self._source = source
-        self._boxes = _boxes(design)
+        self._boxes = dict(_iter_boxes(design))
+        self._files = [entry.name for entry in design.fields if entry.field_type == "file"]
 
     def find(self, record_id: str) -> OpenRecord | None:
         """Read a record, or None when there is none."""
@@ -125,7 +126,8 @@ class RecordChanges:
         for column, value in values.items():
             is_box = column in self._boxes
             kept = "" if is_box and value == "0" else value
-            if cells.get(column, "") == kept:
+            before = cells.get(column, "")
+            if before == kept:
                 continue
             if kept:
                 cells[column] = kept
@@ -133,6 +135,8 @@ class RecordChanges:
                 del cells[column]
             record.changed.setdefault(place, set()).add(column)
             details.append(self._detail(column, kept))
+            if column in self._files and before:
+                self._delete_documents({column: before})
         if is_new_row:
             record.changed.setdefault(place, set())
         if details or is_new_row:
@@ -150,6 +154,82 @@ class RecordChanges:
         verb = "Assign record to" if group else "Remove record from"
         details = f"{verb} Data Access Group (redcap_data_access_group = '{group}')"
         self._write("Update record", details, record.record_id)
+
+    def delete_rows(
+        self, record: OpenRecord, places: Sequence[Place], *, keep_record: bool = False
+    ) -> None:
+        """Delete rows of a record, and the record with its last row.
+
+        Args:
+            record: The record.
+            places: The rows.
+            keep_record: Whether a record stays, with a base row, when its last row is deleted.
+        """
+        where = (self._user.project_id, record.record_id)
+        if len(places) == len(record.rows) and not keep_record:
+            self._delete(record)
+            return
+        for place in places:
+            erased = [column for column in record.rows[place] if self._is_told(column)]
+            details = [self._detail(column, "") for column in erased]
+            self._delete_documents(record.rows.pop(place))
+            record.changed.pop(place, None)
+            self._connection.execute(
+                "DELETE FROM row WHERE project_id = ? AND record_id = ?"
+                " AND event = ? AND instrument = ? AND instance = ?",
+                (*where, *place),
+            )
+            self._tell(record, place, details, "Update record")
+        if places and not record.rows:
+            self.set_values(record, (places[0][0], "", 0), {})
+            self.store(record)
+
+    def rename(self, record: OpenRecord, new_id: str, places: Sequence[Place]) -> None:
+        """Give rows of a record to a new record; all of them make it a new name."""
+        old = (self._user.project_id, record.record_id)
+        now = self._audit_log.now()
+        self._connection.execute(
+            "INSERT INTO record (project_id, record_id, sort_key, data_access_group, changed_at)"
+            " VALUES (?, ?, ?, ?, ?)",
+            (old[0], new_id, natural_key(new_id), record.group, now),
+        )
+        for place in places:
+            self._connection.execute(
+                "UPDATE row SET record_id = ? WHERE project_id = ? AND record_id = ?"
+                " AND event = ? AND instrument = ? AND instance = ?",
+                (new_id, *old, *place),
+            )
+        if len(places) == len(record.rows):
+            self._connection.execute(
+                "DELETE FROM record WHERE project_id = ? AND record_id = ?", old
+            )
+            self._connection.execute(
+                "UPDATE log SET record_id = ? WHERE project_id = ? AND record_id = ?",
+                (new_id, *old),
+            )
+        self._write("Update record", f"{self._design.record_id_field} = '{new_id}'", new_id)
+
+    def _delete(self, record: OpenRecord) -> None:
+        for cells in record.rows.values():
+            self._delete_documents(cells)
+        self._connection.execute(
+            "DELETE FROM record WHERE project_id = ? AND record_id = ?",
+            (self._user.project_id, record.record_id),
+        )
+        # Without `(API)`, as the log of a server has it.
+        details = f"{self._design.record_id_field} = '{record.record_id}'"
+        self._audit_log.write(
+            self._connection, self._user, "Delete record", details, record.record_id
+        )
+
+    def _delete_documents(self, cells: Mapping[str, str]) -> None:
+        numbers = [(self._user.project_id, cells[name]) for name in self._files if name in cells]
+        self._connection.executemany(
+            "DELETE FROM document WHERE project_id = ? AND document_id = ?", numbers
+        )
+
+    def _is_told(self, column: str) -> bool:
+        return column in self._design.column_forms
 
     def store(self, record: OpenRecord) -> None:
         """Write the rows that changed."""
@@ -194,10 +274,6 @@ class RecordChanges:
             return f"{column} = '{value}'"
         field_name, code = box
         return f"{field_name}({code}) = {'checked' if value else 'unchecked'}"
-
-
-def _boxes(design: Design) -> dict[str, tuple[str, str]]:
-    return dict(_iter_boxes(design))
 
 
 def _iter_boxes(design: Design) -> Iterator[tuple[str, tuple[str, str]]]:
