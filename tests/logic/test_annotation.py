@@ -16,10 +16,10 @@ from redcap_dagster.logic import (
     split_arguments,
     uses_today,
 )
-from redcap_dagster.project import DictionaryField
+from redcap_dagster.project import DictionaryField, FieldType
 
 
-def tags(annotation):
+def tags(annotation: str) -> list[object]:
     return [(tag.name, tag.argument, tag.is_conditional) for tag in find_action_tags(annotation)]
 
 
@@ -29,11 +29,17 @@ def tags(annotation):
         ("", []),
         ("write to me@CHOP.EDU, @home", []),
         ("@HIDDEN", [("@HIDDEN", None, False)]),
-        (" note @HIDDEN-SURVEY\n@READONLY more", [("@HIDDEN-SURVEY", None, False), ("@READONLY", None, False)]),
+        (
+            " note @HIDDEN-SURVEY\n@READONLY more",
+            [("@HIDDEN-SURVEY", None, False), ("@READONLY", None, False)],
+        ),
         ("@DEFAULT='it\\'s @HIDDEN'", [("@DEFAULT", "it\\'s @HIDDEN", False)]),
         ('@NONEOFTHEABOVE="99,98" x', [("@NONEOFTHEABOVE", "99,98", False)]),
         ("@CHARLIMIT=20 @MAXCHECKED=2", [("@CHARLIMIT", "20", False), ("@MAXCHECKED", "2", False)]),
-        ("@CALCTEXT(if([a(1)]=')', 'x(', concat([b])))", [("@CALCTEXT", "if([a(1)]=')', 'x(', concat([b]))", False)]),
+        (
+            "@CALCTEXT(if([a(1)]=')', 'x(', concat([b])))",
+            [("@CALCTEXT", "if([a(1)]=')', 'x(', concat([b]))", False)],
+        ),
         (
             "@IF([a]='1', @HIDDEN @READONLY, @DEFAULT='x, y') @NOMISSING",
             [
@@ -46,37 +52,43 @@ def tags(annotation):
         ),
         (
             "@IF([a]=1, @IF([b]=1, @HIDDEN, ''), '')",
-            [("@IF", "[a]=1, @IF([b]=1, @HIDDEN, ''), ''", False), ("@IF", "[b]=1, @HIDDEN, ''", True), ("@HIDDEN", None, True)],
+            [
+                ("@IF", "[a]=1, @IF([b]=1, @HIDDEN, ''), ''", False),
+                ("@IF", "[b]=1, @HIDDEN, ''", True),
+                ("@HIDDEN", None, True),
+            ],
         ),
     ],
-)  # fmt: skip
-def test_tags_are_found_among_notes(annotation, found):
+)
+def test_tags_are_found_among_notes(annotation: str, found: list[object]) -> None:
     assert tags(annotation) == found
 
 
-def test_the_place_of_a_tag_is_that_of_the_annotation():
+def test_the_place_of_a_tag_is_that_of_the_annotation() -> None:
     annotation = "a @CALCTEXT(1+(2)) b"
     (tag,) = find_action_tags(annotation)
     assert annotation[tag.span.start : tag.span.end] == "@CALCTEXT(1+(2))"
 
 
 @pytest.mark.parametrize("annotation", ["@CALCTEXT(1", "@DEFAULT='x", "@CALCTEXT('1)"])
-def test_an_argument_that_never_ends_is_refused(annotation):
+def test_an_argument_that_never_ends_is_refused(annotation: str) -> None:
     with pytest.raises(LogicSyntaxError, match="never closed"):
         find_action_tags(annotation)
 
 
-def test_arguments_split_at_outer_commas():
+def test_arguments_split_at_outer_commas() -> None:
     assert split_arguments("[a], if([b]=',', 1, 2), 'y'") == ("[a]", "if([b]=',', 1, 2)", "'y'")
 
 
-def field(annotation="", field_type="text", definition="", validation=""):
+def field(
+    annotation: str = "", field_type: FieldType = "text", definition: str = "", validation: str = ""
+) -> DictionaryField:
     return DictionaryField(
         "x", "form", field_type, definition=definition, validation=validation, annotation=annotation
     )
 
 
-def test_a_field_is_computed_by_its_formula_or_its_tags():
+def test_a_field_is_computed_by_its_formula_or_its_tags() -> None:
     assert parse_calculation(field()) is None
     assert parse_calculation(field("@HIDDEN")) is None
     assert parse_calculation(field(field_type="calc")) is None
@@ -84,7 +96,7 @@ def test_a_field_is_computed_by_its_formula_or_its_tags():
     assert parse_calculation(field("note @CALCTEXT(upper([a]))")) == parse_logic("upper([a])")
 
 
-def test_a_conditional_calculation_computes_nothing():
+def test_a_conditional_calculation_computes_nothing() -> None:
     assert parse_calculation(field("@IF([a]=1, @CALCTEXT([b]), '')")) is None
 
 
@@ -101,7 +113,9 @@ def test_a_conditional_calculation_computes_nothing():
         ("@CALCDATE([none], 1, 'd')", "date_ymd", ""),
     ],
 )
-def test_calcdate_adds_an_offset_and_is_cut_to_the_field(annotation, validation, text):
+def test_calcdate_adds_an_offset_and_is_cut_to_the_field(
+    annotation: str, validation: str, text: str
+) -> None:
     expression = parse_calculation(field(annotation, validation=validation))
     row = {"d": "2024-02-29", "n": "12.5", "none": ""}
     as_of = date(2024, 1, 1)
@@ -110,7 +124,7 @@ def test_calcdate_adds_an_offset_and_is_cut_to_the_field(annotation, validation,
     assert table.text.tolist() == [text, text]
 
 
-def test_calcdate_needs_three_arguments():
+def test_calcdate_needs_three_arguments() -> None:
     with pytest.raises(LogicSyntaxError, match="a date, an offset and a unit"):
         parse_calculation(field("@CALCDATE([d], 7)"))
 
@@ -124,5 +138,5 @@ def test_calcdate_needs_three_arguments():
         ("if([a]='x', 'today', '')", False),
     ],
 )
-def test_a_calculation_that_looks_at_the_clock_is_known(text, drifts):
+def test_a_calculation_that_looks_at_the_clock_is_known(text: str, drifts: bool) -> None:
     assert uses_today(parse_logic(text)) is drifts

@@ -2,7 +2,7 @@
 
 import pytest
 
-from redcap_dagster.errors import LogicNameError, LogicTypeError, LogicUnsupportedError
+from redcap_dagster.errors import LogicError, LogicNameError, LogicTypeError, LogicUnsupportedError
 from redcap_dagster.logic import check_logic, parse_logic
 from redcap_dagster.project import (
     Arm,
@@ -59,7 +59,7 @@ LONGITUDINAL = RedcapProject(
         "[record-name] = 'x' and [current-instance] = 1",
     ],
 )
-def test_what_fits_the_design_has_no_findings(text):
+def test_what_fits_the_design_has_no_findings(text: str) -> None:
     assert check_logic(parse_logic(text), CLASSIC) == ()
 
 
@@ -89,7 +89,9 @@ def test_what_fits_the_design_has_no_findings(text):
         ("[survey-date-completed:visit:value] = ''", LogicNameError, "no instrument visit"),
     ],
 )
-def test_what_does_not_fit_the_design_is_named(text, kind, words):
+def test_what_does_not_fit_the_design_is_named(
+    text: str, kind: type[LogicError], words: str
+) -> None:
     errors = check_logic(parse_logic(text), CLASSIC)
     assert {type(error) for error in errors} == {kind}
     assert words in str(errors[0])
@@ -102,13 +104,13 @@ def test_what_does_not_fit_the_design_is_named(text, kind, words):
         ("[end_arm_1][age] = 1", "base is not used in the event end_arm_1"),
     ],
 )
-def test_events_are_those_of_the_study_and_hold_the_instrument(text, words):
+def test_events_are_those_of_the_study_and_hold_the_instrument(text: str, words: str) -> None:
     (error,) = check_logic(parse_logic(text), LONGITUDINAL)
     assert isinstance(error, LogicNameError)
     assert words in str(error)
 
 
-def test_all_findings_are_reported_in_the_order_of_the_text():
+def test_all_findings_are_reported_in_the_order_of_the_text() -> None:
     text = "[b] = 1 and foo([a]) = 2 and [age] % 2 = 0"
     errors = check_logic(parse_logic(text), CLASSIC)
     assert [(type(error), error.start) for error in errors] == [
@@ -119,5 +121,5 @@ def test_all_findings_are_reported_in_the_order_of_the_text():
     ]
 
 
-def test_the_instrument_of_the_logic_can_be_given():
+def test_the_instrument_of_the_logic_can_be_given() -> None:
     assert check_logic(parse_logic("[instrument-name]='x'"), CLASSIC, instrument="base") == ()

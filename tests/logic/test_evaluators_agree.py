@@ -29,14 +29,16 @@ from redcap_dagster.project import (
     RepeatRule,
 )
 
+Texts = st.SearchStrategy[str]
+
 AS_OF = datetime(2024, 3, 1, 14, 30, 5)  # noqa: DTZ001 - REDCap's dates have no time zone
 
 
-def text_field(name, instrument, validation=""):
+def text_field(name: str, instrument: str, validation: str = "") -> DictionaryField:
     return DictionaryField(name, instrument, "text", validation=validation)
 
 
-def instruments():
+def instruments() -> tuple[Instrument, ...]:
     return (
         Instrument(
             "base",
@@ -139,18 +141,88 @@ TEXTS = [
     "1e999",
 ]
 VALUES = ["", "", *NUMBERS, *DATES, *TEXTS]
-FIELDS = ["record_id", "a", "b", "race___1", "race___x_2", "d1", "base_complete", "w", "d2", "visit_complete", "dose", "meds_complete"]  # fmt: skip
-NAMES = ["a", "b", "d1", "w", "d2", "dose", "race(1)", "race(X-2)", "race(UNK)", "record_id", "meds_complete"]  # fmt: skip
-EVENTS = ["start_arm_1", "week_arm_1", "extra_arm_1", "end_arm_1", "start_arm_2", "event-name", "first-event-name", "last-event-name", "previous-event-name", "next-event-name"]  # fmt: skip
-INSTANCES = ["1", "2", "3", "0", "first-instance", "last-instance", "previous-instance", "next-instance", "current-instance"]  # fmt: skip
-SMART = ["record-name", "event-name", "event-label", "event-number", "arm-number", "arm-label", "previous-event-name", "next-event-label", "first-event-name", "current-instance", "previous-instance", "next-instance", "first-instance", "last-instance", "new-instance", "instrument-name", "instrument-label", "project-id", "project-status", "redcap-version", "record-dag-name", "survey-date-completed:base:value", "survey-time-completed:meds:value"]  # fmt: skip
+FIELDS = [
+    "record_id",
+    "a",
+    "b",
+    "race___1",
+    "race___x_2",
+    "d1",
+    "base_complete",
+    "w",
+    "d2",
+    "visit_complete",
+    "dose",
+    "meds_complete",
+]
+NAMES = [
+    "a",
+    "b",
+    "d1",
+    "w",
+    "d2",
+    "dose",
+    "race(1)",
+    "race(X-2)",
+    "race(UNK)",
+    "record_id",
+    "meds_complete",
+]
+EVENTS = [
+    "start_arm_1",
+    "week_arm_1",
+    "extra_arm_1",
+    "end_arm_1",
+    "start_arm_2",
+    "event-name",
+    "first-event-name",
+    "last-event-name",
+    "previous-event-name",
+    "next-event-name",
+]
+INSTANCES = [
+    "1",
+    "2",
+    "3",
+    "0",
+    "first-instance",
+    "last-instance",
+    "previous-instance",
+    "next-instance",
+    "current-instance",
+]
+SMART = [
+    "record-name",
+    "event-name",
+    "event-label",
+    "event-number",
+    "arm-number",
+    "arm-label",
+    "previous-event-name",
+    "next-event-label",
+    "first-event-name",
+    "current-instance",
+    "previous-instance",
+    "next-instance",
+    "first-instance",
+    "last-instance",
+    "new-instance",
+    "instrument-name",
+    "instrument-label",
+    "project-id",
+    "project-status",
+    "redcap-version",
+    "record-dag-name",
+    "survey-date-completed:base:value",
+    "survey-time-completed:meds:value",
+]
 
 
-def bracket(parts):
+def bracket(parts: tuple[str, ...]) -> str:
     return "".join(f"[{part}]" for part in parts)
 
 
-def references(project):
+def references(project: RedcapProject) -> Texts:
     names = st.sampled_from(NAMES)
     plain = names.map(lambda name: f"[{name}]")
     instance = st.tuples(names, st.sampled_from(INSTANCES)).map(bracket)
@@ -162,38 +234,68 @@ def references(project):
     return st.one_of(plain, plain, instance, event, both, smart)
 
 
-def quoted(text):
+def quoted(text: str) -> str:
     return "'" + text.replace("'", "\\'") + "'"
 
 
-def literals():
+def literals() -> Texts:
     words = st.sampled_from([value for value in VALUES if value != "today"]).map(quoted)
     numbers = st.sampled_from(["0", "1", "2.5", "100", "0.1", "3"])
     return st.one_of(words, numbers, st.sampled_from(["true", "false"]))
 
 
-def dates(project):
+def dates(project: RedcapProject) -> Texts:
     days = [value for value in DATES if value not in {"2024-02-30", "0000-01-01"}]
     return st.one_of(references(project), st.sampled_from([*days, "today", "now", ""]).map(quoted))
 
 
-def calls(project, inner):
+def calls(project: RedcapProject, inner: Texts) -> Texts:
     day = dates(project)
     unit = st.sampled_from(["'y'", "'M'", "'d'", "'h'", "'m'", "'s'"])
     tail = st.sampled_from(["", ", true", ", 'mdy'", ", 'dmy', true", ", false"])
 
-    def of(template, *parts):
+    def of(template: str, *parts: Texts) -> Texts:
         return st.tuples(*parts).map(lambda made: template.format(*made))
 
     one = st.sampled_from(
-        ["round", "roundup", "rounddown", "sqrt", "abs", "log", "exponential", "isnumber",
-         "isinteger", "isblankormissingcode", "isblanknotmissingcode", "ismissingcode", "length",
-         "trim", "upper", "lower"]
-    )  # fmt: skip
+        [
+            "round",
+            "roundup",
+            "rounddown",
+            "sqrt",
+            "abs",
+            "log",
+            "exponential",
+            "isnumber",
+            "isinteger",
+            "isblankormissingcode",
+            "isblanknotmissingcode",
+            "ismissingcode",
+            "length",
+            "trim",
+            "upper",
+            "lower",
+        ]
+    )
     two = st.sampled_from(
-        ["round", "roundup", "rounddown", "log", "mod", "contains", "not_contain", "starts_with",
-         "ends_with", "find", "left", "right", "concat", "concat_ws", "hasmissingcode"]
-    )  # fmt: skip
+        [
+            "round",
+            "roundup",
+            "rounddown",
+            "log",
+            "mod",
+            "contains",
+            "not_contain",
+            "starts_with",
+            "ends_with",
+            "find",
+            "left",
+            "right",
+            "concat",
+            "concat_ws",
+            "hasmissingcode",
+        ]
+    )
     three = st.sampled_from(["if", "if", "mid", "concat", "concat_ws", "replace_text"])
     many = st.sampled_from(["min", "max", "mean", "median", "sum", "stdev"])
     part = st.sampled_from(["year", "month", "day", "dayoftheweek"])
@@ -208,10 +310,10 @@ def calls(project, inner):
     )
 
 
-def expressions(project):
+def expressions(project: RedcapProject) -> Texts:
     leaves = st.one_of(references(project), references(project), literals())
 
-    def extend(inner):
+    def extend(inner: Texts) -> Texts:
         arithmetic = st.tuples(inner, st.sampled_from("+-*/"), inner).map(
             lambda made: "({} {} {})".format(*made)
         )
@@ -231,12 +333,12 @@ def expressions(project):
     return st.recursive(leaves, extend, max_leaves=8)
 
 
-def study(project, seed):
+def study(project: RedcapProject, seed: int) -> list[dict[str, str]]:
     """Rows of a few records, as REDCap could export them, in any order.
 
     Cells come from a seed, not from hypothesis: one draw instead of hundreds.
     """
-    chance = Random(seed)
+    chance = Random(seed)  # noqa: S311 - made-up cells, not secrets
     events = [item.unique_name for item in project.events] or [""]
     keys = {("1", events[0], "", "")}
     for record in ("1", "02", "a-3")[: chance.randint(1, 3)]:
@@ -250,7 +352,7 @@ def study(project, seed):
     return rows
 
 
-def row_at(place, chance):
+def row_at(place: tuple[str, str, str, str], chance: Random) -> dict[str, str]:
     stamps = ["", "[not completed]", "2024-01-02 03:04:05"]
     record, event, instrument, number = place
     ticks = {name: chance.choice(["", "0", "1"]) for name in FIELDS if "___" in name}
@@ -267,7 +369,7 @@ def row_at(place, chance):
     }
 
 
-def options():
+def options() -> st.SearchStrategy[LogicOptions]:
     return st.builds(
         LogicOptions,
         numeric_text_equality=st.booleans(),
@@ -282,7 +384,9 @@ def options():
     )
 
 
-def assert_evaluators_agree(project, expr, rows, chosen):
+def assert_evaluators_agree(
+    project: RedcapProject, expr: str, rows: list[dict[str, str]], chosen: LogicOptions
+) -> None:
     expression = parse_logic(expr)
     by_row = [
         evaluate_row(
@@ -316,13 +420,15 @@ def assert_evaluators_agree(project, expr, rows, chosen):
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(expr=expressions(LONGITUDINAL), seed=st.integers(0, 10**6), chosen=options())
-def test_evaluators_agree_in_a_longitudinal_study(expr, seed, chosen):
+def test_evaluators_agree_in_a_longitudinal_study(
+    expr: str, seed: int, chosen: LogicOptions
+) -> None:
     """Events, arms, repeating instruments and events, in any combination."""
     assert_evaluators_agree(LONGITUDINAL, expr, study(LONGITUDINAL, seed), chosen)
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(expr=expressions(CLASSIC), seed=st.integers(0, 10**6), chosen=options())
-def test_evaluators_agree_in_a_classic_study(expr, seed, chosen):
+def test_evaluators_agree_in_a_classic_study(expr: str, seed: int, chosen: LogicOptions) -> None:
     """One form repeats, there are no events."""
     assert_evaluators_agree(CLASSIC, expr, study(CLASSIC, seed), chosen)

@@ -1,11 +1,13 @@
 """What no source settles is an option, and each option changes what it says."""
 
+from typing import Any
+
 import pytest
 
-from redcap_dagster.logic import LogicOptions, evaluate_row, parse_logic
+from redcap_dagster.logic import LogicOptions, Value, evaluate_row, parse_logic
 
 
-def value(text, row=None, **chosen):
+def value(text: str, row: dict[str, str] | None = None, **chosen: Any) -> Value:
     return evaluate_row(parse_logic(text), row or {}, options=LogicOptions(**chosen))
 
 
@@ -19,8 +21,10 @@ def value(text, row=None, **chosen):
         ("[a] < '2024-01-02'", {"a": "2024-01-01 10:00"}, {"mixed_date_order": True}, False, True),
         ("1.0001 = 1", {}, {"tolerance": 0.01}, False, True),
     ],
-)  # fmt: skip
-def test_comparisons(text, row, chosen, by_default, then):
+)
+def test_comparisons(
+    text: str, row: dict[str, str], chosen: dict[str, Any], by_default: object, then: object
+) -> None:
     assert (value(text, row).is_true, value(text, row, **chosen).is_true) == (by_default, then)
 
 
@@ -36,5 +40,5 @@ def test_comparisons(text, row, chosen, by_default, then):
         ("find('A', 'Banana')", {"find_is_case_sensitive": True}, 2, 0),
     ],
 )
-def test_numbers(text, chosen, by_default, then):
+def test_numbers(text: str, chosen: dict[str, Any], by_default: object, then: object) -> None:
     assert (value(text).number, value(text, **chosen).number) == (by_default, then)

@@ -31,7 +31,11 @@ from redcap_dagster.logic import LogicOptions, evaluate_row, parse_logic
         ("[event-id] = 1", LogicUnsupportedError, "event ids are not"),
         ("[aggregate-min:a] = 1", LogicUnsupportedError, "whole project"),
         ("[survey-time-started:f:value] = ''", LogicUnsupportedError, "not when it was started"),
-        ("[survey-time-completed:f] = ''", LogicUnsupportedError, "needs its instrument and :value"),
+        (
+            "[survey-time-completed:f] = ''",
+            LogicUnsupportedError,
+            "needs its instrument and :value",
+        ),
         ("[a][new-instance] = ''", LogicUnsupportedError, "is not there yet"),
         ("[user-name][a] = ''", LogicUnsupportedError, "cannot stand before a field"),
         ("[record-name] = '1'", LogicUnsupportedError, "need the study's design"),
@@ -39,14 +43,16 @@ from redcap_dagster.logic import LogicOptions, evaluate_row, parse_logic
         ("ismissingcode([a])", LogicUnsupportedError, "missing data codes"),
         ("year('today')", LogicUnsupportedError, "needs a date"),
     ],
-)  # fmt: skip
-def test_what_cannot_be_known_is_refused_by_name(text, kind, words):
+)
+def test_what_cannot_be_known_is_refused_by_name(
+    text: str, kind: type[LogicError], words: str
+) -> None:
     with pytest.raises(kind, match=words) as caught:
         evaluate_row(parse_logic(text), {})
     assert type(caught.value) is kind
 
 
-def test_now_needs_a_time_of_day():
+def test_now_needs_a_time_of_day() -> None:
     expression = parse_logic("datediff('now', 'today', 'h')")
     with pytest.raises(LogicUnsupportedError, match="needs a date with time"):
         evaluate_row(expression, {}, as_of=date(2024, 3, 1))
@@ -54,12 +60,12 @@ def test_now_needs_a_time_of_day():
     assert evaluate_row(expression, {}, as_of=noon).number == 12
 
 
-def test_an_option_lets_a_remainder_sign_through():
+def test_an_option_lets_a_remainder_sign_through() -> None:
     chosen = LogicOptions(percent_is_mod=True)
     assert evaluate_row(parse_logic("7 % 4"), {}, options=chosen).number == 3
 
 
-def test_refusals_and_values_hold_no_stored_value():
+def test_refusals_and_values_hold_no_stored_value() -> None:
     row = {"a": "SENTINEL"}
     value = evaluate_row(parse_logic("[a]"), row)
     assert "SENTINEL" not in repr(value)
