@@ -25,7 +25,8 @@ class Table:
     Attributes:
         columns: Column names, which are the csv header and the JSON keys.
         rows: One sequence of cells for each row, as long as `columns`. Numbers stay numbers in
-            JSON; a mapping is an object in JSON and `key:value,…` in csv.
+            JSON; a mapping is an object in JSON and `key:value,…` in csv; None is blank, and left
+            out in JSON.
         container: Name of the XML element around the rows.
         cdata: Whether XML values stand in CDATA sections.
         single: Whether JSON is one object, not a list.
@@ -63,7 +64,30 @@ class Text:
     body_format: str | None = None
 
 
-Answer = Table | Text
+@dataclass(frozen=True)
+class File:
+    """An answer that is a file.
+
+    Attributes:
+        name: Its file name; "" to leave it out of the header.
+        mime_type: Such as `image/png`.
+        pieces: Its bytes, at least one piece.
+    """
+
+    name: str
+    mime_type: str
+    pieces: Iterator[bytes]
+
+    @property
+    def content_type(self) -> str:
+        """The header that tells type and name (`text/plain; name="a.txt";charset=UTF-8`)."""
+        # Line breaks would end the header; PHP writes the name's UTF-8 bytes as they are.
+        name = re.sub(r'[\x00-\x1f\x7f"]', "_", self.name).encode("utf-8", "replace")
+        charset = ";charset=UTF-8" if self.mime_type.startswith("text/") else ""
+        return f'{self.mime_type}; name="{name.decode("latin-1")}"{charset}'
+
+
+Answer = Table | Text | File
 
 
 def error_body(message: str, return_format: str) -> str:
@@ -79,6 +103,9 @@ def body_chunks(answer: Answer, body_format: str, delimiter: str = ",") -> Itera
     """Yield an answer's body as UTF-8, in pieces that are at least some 64 kB but for the last."""
     if isinstance(answer, Text):
         yield answer.body.encode()
+        return
+    if isinstance(answer, File):
+        yield from answer.pieces
         return
     if body_format == "csv":
         pieces = _csv_pieces(answer, answer.csv_delimiter or delimiter)
@@ -134,7 +161,7 @@ def _csv_pieces(table: Table, delimiter: str) -> Iterator[str]:
 def _csv_text(cell: Any) -> str:
     if isinstance(cell, dict):
         return ",".join(f"{key}:{value}" for key, value in cell.items())
-    return str(cell)
+    return "" if cell is None else str(cell)
 
 
 def _json_pieces(table: Table) -> Iterator[str]:
@@ -142,7 +169,8 @@ def _json_pieces(table: Table) -> Iterator[str]:
     if not table.single:
         yield "["
     for position, row in enumerate(table.rows):
-        text = _json(dict(zip(table.columns, row, strict=True)))
+        cells = zip(table.columns, row, strict=True)
+        text = _json({name: cell for name, cell in cells if cell is not None})
         yield f"{joint}{text}" if position else text
     if not table.single:
         yield "]"
@@ -165,6 +193,8 @@ def _xml_pieces(table: Table) -> Iterator[str]:
 
 
 def _xml_text(cell: Any, *, cdata: bool) -> str:
+    if cell is None:
+        return ""
     if isinstance(cell, dict):
         return "".join(f"<{key}>{value}</{key}>" for key, value in cell.items())
     if cdata:

@@ -7,6 +7,7 @@ from typing import Any
 from redcap_dagster.emulator.answers import (
     CONTENT_TYPES,
     Answer,
+    File,
     Table,
     Text,
     body_chunks,
@@ -171,6 +172,8 @@ def _reply(answer: Answer, body_format: str, delimiter: str) -> Reply:
     if isinstance(answer, Text):
         content_type = CONTENT_TYPES[answer.body_format or body_format]
         return Reply(200, content_type, body_chunks(answer, body_format))
+    if isinstance(answer, File):
+        return Reply(200, answer.content_type, body_chunks(answer, body_format))
     content_type = CONTENT_TYPES[body_format]
     rows = CountedRows(answer.rows)
     chunks = body_chunks(replace(answer, rows=rows), body_format, delimiter)

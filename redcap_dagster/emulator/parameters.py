@@ -1,15 +1,33 @@
 """Request parameters as PHP would see them: texts, flags and arrays."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import BinaryIO
 
 _INDEXED = re.compile(r"(?P<name>[^\[]+)\[(?P<index>[^\]]*)\]")
 
 
-class Parameters:
-    """The form fields of one request. Names are case-sensitive, as REDCap's are."""
+@dataclass(frozen=True)
+class Upload:
+    """A file sent with a request; open only while the request is answered."""
 
-    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
+    name: str
+    mime_type: str
+    file: BinaryIO
+
+
+class Parameters:
+    """The form fields of one request. Names are case-sensitive, as REDCap's are.
+
+    Attributes:
+        uploads: The files sent with the request, by name of the form field.
+    """
+
+    def __init__(
+        self, pairs: Iterable[tuple[str, str]], uploads: Mapping[str, Upload] | None = None
+    ) -> None:
+        self.uploads = uploads or {}
         self._texts: dict[str, str] = {}
         self._arrays: dict[str, dict[str, str]] = {}
         for name, value in pairs:

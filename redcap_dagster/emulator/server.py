@@ -1,12 +1,14 @@
 """The HTTP side: one path, POST only, bodies streamed as they are made."""
 
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
+from mimetypes import guess_type
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
@@ -16,11 +18,12 @@ from redcap_dagster.emulator.asked import AskedRequest
 from redcap_dagster.emulator.dispatch import NOT_IMPLEMENTED, Dispatcher, Reply, refusal
 from redcap_dagster.emulator.errors import RequestRefusedError
 from redcap_dagster.emulator.faults.misbehaviour import Misbehaviour
-from redcap_dagster.emulator.parameters import Parameters
+from redcap_dagster.emulator.parameters import Parameters, Upload
 
 API_PATH = "/api/"
 _MAX_PARAMETERS = 1_000_000
 _MAX_PARAMETER_BYTES = 1 << 28
+_MIME_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+", re.ASCII)
 _NOT_FOUND = (
     '<!DOCTYPE HTML PUBLIC "-//IETF//DTD HTML 2.0//EN">\n<html><head>\n'
     "<title>404 Not Found</title>\n</head><body>\n<h1>Not Found</h1>\n"
@@ -43,16 +46,22 @@ def build_app(
         if request.method != "POST":
             return _whole(refusal(NOT_IMPLEMENTED, Parameters(())))
         try:
-            parameters = await _parameters(request)
+            form = await request.form(
+                max_files=1, max_fields=_MAX_PARAMETERS, max_part_size=_MAX_PARAMETER_BYTES
+            )
         except HTTPException as error:
             malformed = RequestRefusedError(f"The request cannot be read: {error.detail}")
             return _whole(refusal(malformed, Parameters(())))
-        struck = await misbehaviour.answer(
-            request, parameters, partial(dispatcher.reply, parameters)
-        )
-        if struck is not None:
-            return struck
-        return await run_in_threadpool(_respond, dispatcher, note, parameters)
+        parameters = _parameters(form)
+        try:
+            struck = await misbehaviour.answer(
+                request, parameters, partial(dispatcher.reply, parameters)
+            )
+            if struck is not None:
+                return struck
+            return await run_in_threadpool(_respond, dispatcher, note, parameters)
+        finally:
+            await form.close()
 
     return Starlette(
         routes=[
@@ -63,15 +72,24 @@ def build_app(
     )
 
 
-async def _parameters(request: Request) -> Parameters:
-    reading = request.form(
-        max_files=1, max_fields=_MAX_PARAMETERS, max_part_size=_MAX_PARAMETER_BYTES
-    )
-    async with reading as form:
-        pairs = [
-            (name, value) for name, value in form.multi_items() if not isinstance(value, UploadFile)
-        ]
-    return Parameters(pairs)
+def _parameters(form: FormData) -> Parameters:
+    pairs: list[tuple[str, str]] = []
+    uploads: dict[str, Upload] = {}
+    for name, value in form.multi_items():
+        if isinstance(value, UploadFile):
+            uploads[name] = _upload(value)
+        else:
+            pairs.append((name, value))
+    return Parameters(pairs, uploads)
+
+
+def _upload(value: UploadFile) -> Upload:
+    # A browser of old sent the whole path; REDCap keeps the name.
+    name = (value.filename or "").replace("\\", "/").rpartition("/")[2]
+    mime_type = value.content_type or ""
+    if not _MIME_TYPE.fullmatch(mime_type):
+        mime_type = guess_type(name)[0] or "application/octet-stream"
+    return Upload(name, mime_type, value.file)
 
 
 def _respond(

@@ -9,6 +9,7 @@ from redcap_dagster.emulator.contents.arms import (
 from redcap_dagster.emulator.contents.call import Method, Parameter
 from redcap_dagster.emulator.contents.dictionary import export_field_names, export_metadata
 from redcap_dagster.emulator.contents.dictionary_import import import_metadata
+from redcap_dagster.emulator.contents.files import delete_file, export_file, import_file
 from redcap_dagster.emulator.contents.groups import (
     delete_groups,
     import_group_mapping,
@@ -33,6 +34,13 @@ from redcap_dagster.emulator.contents.record_delete import delete_records
 from redcap_dagster.emulator.contents.record_import import import_records
 from redcap_dagster.emulator.contents.record_rename import rename_record
 from redcap_dagster.emulator.contents.records import export_records
+from redcap_dagster.emulator.contents.repository import (
+    create_folder,
+    delete_repository_file,
+    export_repository_file,
+    import_repository_file,
+    list_folder,
+)
 from redcap_dagster.emulator.contents.roles import delete_roles, import_role_mapping, import_roles
 from redcap_dagster.emulator.contents.structure import (
     export_arms,
@@ -46,6 +54,15 @@ from redcap_dagster.emulator.contents.users import delete_users, import_users
 _ARMS = (Parameter("arms"),)
 _DATA = Parameter("data", note="csv, json or xml, as `format` says")
 _OVERRIDE = Parameter("override")
+_FILE = (
+    Parameter("record"),
+    Parameter("field"),
+    Parameter("event"),
+    Parameter("repeat_instance"),
+)
+_UPLOAD = Parameter("file", note="a part of multipart/form-data")
+_FOLDER = Parameter("folder_id")
+_DOCUMENT = Parameter("doc_id")
 _RECORD_PARAMETERS = (
     Parameter("type", note="`flat` or `eav`"),
     Parameter("records"),
@@ -57,7 +74,7 @@ _RECORD_PARAMETERS = (
     Parameter("exportCheckboxLabel", note="flat and label only"),
     Parameter("exportSurveyFields"),
     Parameter("exportDataAccessGroups", note="ignored for a user in a data access group"),
-    Parameter("filterLogic", answered=False),
+    Parameter("filterLogic"),
     Parameter("dateRangeBegin", note="a loaded record changed once: when it was loaded"),
     Parameter("dateRangeEnd", note="a loaded record changed once: when it was loaded"),
     Parameter("csvDelimiter", note="`,` `tab` `;` `\\|` `^`"),
@@ -143,14 +160,48 @@ METHODS: tuple[Method, ...] = (
     ),
     Method("event", "import", "Import events", import_events, (_DATA, _OVERRIDE), formats=()),
     Method("event", "delete", "Delete events", delete_events, (Parameter("events"),), formats=()),
-    Method("file", "export", "Export a file"),
-    Method("file", "import", "Import a file"),
-    Method("file", "delete", "Delete a file"),
-    Method("fileRepository", "createFolder", "Create a folder in the file repository"),
-    Method("fileRepository", "list", "List a folder of the file repository"),
-    Method("fileRepository", "export", "Export a file from the file repository"),
-    Method("fileRepository", "import", "Import a file into the file repository"),
-    Method("fileRepository", "delete", "Delete a file from the file repository"),
+    Method("file", "export", "Export a file", export_file, _FILE, formats=()),
+    Method("file", "import", "Import a file", import_file, (*_FILE, _UPLOAD), formats=()),
+    Method("file", "delete", "Delete a file", delete_file, _FILE, formats=()),
+    Method(
+        "fileRepository",
+        "createFolder",
+        "Create a folder in the file repository",
+        create_folder,
+        (
+            Parameter("name"),
+            _FOLDER,
+            Parameter("dag_id"),
+            Parameter("role_id", note="unique name of the role"),
+        ),
+    ),
+    Method(
+        "fileRepository", "list", "List a folder of the file repository", list_folder, (_FOLDER,)
+    ),
+    Method(
+        "fileRepository",
+        "export",
+        "Export a file from the file repository",
+        export_repository_file,
+        (_DOCUMENT,),
+        formats=(),
+    ),
+    Method(
+        "fileRepository",
+        "import",
+        "Import a file into the file repository",
+        import_repository_file,
+        (_FOLDER, _UPLOAD),
+        formats=(),
+    ),
+    Method(
+        "fileRepository",
+        "delete",
+        "Delete a file from the file repository",
+        delete_repository_file,
+        (_DOCUMENT,),
+        formats=(),
+    ),
     Method("pdf", "export", "Export a PDF of instruments"),
     Method(
         "formEventMapping",

@@ -16,6 +16,7 @@ from redcap_dagster.emulator.odm.design import build_design
 from redcap_dagster.emulator.odm.events import End, Start, iter_xml
 from redcap_dagster.emulator.odm.rows import LoadedRecord, iter_records
 from redcap_dagster.emulator.odm.source import XmlSource, open_source
+from redcap_dagster.emulator.state.documents import add_document, pieces_of
 from redcap_dagster.emulator.state.store import Store, rights_to_json
 from redcap_dagster.emulator.state.user import Rights, User
 
@@ -227,11 +228,11 @@ def _insert_records(
             ),
         )
         for (key, field_name), document in record.documents.items():
-            cursor = connection.execute(
-                "INSERT INTO document (project_id, name, mime_type, content) VALUES (?, ?, ?, ?)",
-                (project_id, document.name, document.mime_type, document.content),
+            content = None if document.content is None else pieces_of(document.content)
+            document_id = add_document(
+                connection, project_id, document.name, document.mime_type, content
             )
-            record.rows[key][field_name] = str(cursor.lastrowid)
+            record.rows[key][field_name] = str(document_id)
         connection.executemany(
             "INSERT INTO row (project_id, record_id, event, instrument, instance, cells)"
             " VALUES (?, ?, ?, ?, ?, ?)",

@@ -1,6 +1,6 @@
 """The tables of the state file."""
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 SCHEMA = (
     """
@@ -54,7 +54,31 @@ SCHEMA = (
         project_id INTEGER NOT NULL REFERENCES project ON DELETE CASCADE,
         name TEXT NOT NULL,
         mime_type TEXT NOT NULL,
-        content BLOB
+        has_content INTEGER NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE document_piece (
+        document_id INTEGER NOT NULL REFERENCES document ON DELETE CASCADE,
+        position INTEGER NOT NULL,
+        content BLOB NOT NULL,
+        PRIMARY KEY (document_id, position)
+    )
+    """,
+    """
+    CREATE TABLE folder (
+        folder_id INTEGER PRIMARY KEY AUTOINCREMENT,
+        project_id INTEGER NOT NULL REFERENCES project ON DELETE CASCADE,
+        parent_id INTEGER REFERENCES folder ON DELETE CASCADE,
+        name TEXT NOT NULL,
+        data_access_group TEXT NOT NULL DEFAULT '',
+        role TEXT NOT NULL DEFAULT ''
+    )
+    """,
+    """
+    CREATE TABLE repository_file (
+        document_id INTEGER PRIMARY KEY REFERENCES document ON DELETE CASCADE,
+        folder_id INTEGER REFERENCES folder ON DELETE CASCADE
     )
     """,
     """
