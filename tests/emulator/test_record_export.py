@@ -184,7 +184,6 @@ def test_date_range_selects_by_the_time_of_loading(classic: str, ask: Any) -> No
             {"forms": "nothing"},
             "The following values in the parameter \"forms\" are not valid: 'nothing'",
         ),
-        ({"filterLogic": "[sex]='1'"}, "The REDCap emulator does not support filterLogic yet."),
         (
             {"combineCheckboxOptions": "true"},
             "The REDCap emulator does not support combineCheckboxOptions yet.",

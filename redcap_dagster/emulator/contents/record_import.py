@@ -10,6 +10,7 @@ from redcap_dagster.emulator.contents.call import Call
 from redcap_dagster.emulator.contents.rights import require_right
 from redcap_dagster.emulator.errors import RequestRefusedError
 from redcap_dagster.emulator.incoming import incoming_rows, text_rows
+from redcap_dagster.emulator.records.calculated import Calculator
 from redcap_dagster.emulator.records.changes import OpenRecord, RecordChanges
 from redcap_dagster.emulator.records.import_rows import (
     ImportReader,
@@ -65,7 +66,11 @@ class _Import:
         names = self._new_names(list(given)) if numbered else dict(zip(given, given, strict=True))
         for row in rows:
             self._write_row(row, self._record(names[row.record_id]))
+        calculator = Calculator(
+            self._call.design, self._call.user.project_id, self._call.store.audit_log.clock()
+        )
         for record in self._open.values():
+            calculator.recalculate(self._changes, record)
             self._changes.store(record)
         return {new: old for old, new in names.items()}
 

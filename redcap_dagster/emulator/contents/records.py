@@ -13,9 +13,10 @@ from redcap_dagster.emulator.records.columns import Column, plan_columns
 from redcap_dagster.emulator.records.eav import EavExport, eav_header
 from redcap_dagster.emulator.records.flat import Cell, FlatExport
 from redcap_dagster.emulator.records.request import RecordRequest
+from redcap_dagster.emulator.records.row_filter import RowFilter
 from redcap_dagster.emulator.records.stored import iter_stored
 
-REFUSED_PARAMETERS = ("filterLogic", "combineCheckboxOptions")
+REFUSED_PARAMETERS = ("combineCheckboxOptions",)
 _TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?")
 
 
@@ -73,6 +74,7 @@ def read_request(call: Call) -> RecordRequest:
         decimal_character=_decimal_character(call),
         changed_from=_time(call, "dateRangeBegin"),
         changed_to=_time(call, "dateRangeEnd"),
+        row_filter=_row_filter(call),
     )
 
 
@@ -95,6 +97,13 @@ def _decimal_character(call: Call) -> str:
     if sign not in {"", ".", ","}:
         raise RequestRefusedError('The value of the parameter "decimalCharacter" is not valid')
     return sign
+
+
+def _row_filter(call: Call) -> RowFilter | None:
+    logic = call.parameters.text("filterLogic").strip()
+    if not logic:
+        return None
+    return RowFilter(logic, call.design, call.user.project_id, call.store.audit_log.clock())
 
 
 def _time(call: Call, name: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from redcap_dagster.emulator.design import Design
 from redcap_dagster.emulator.names import checkbox_column, natural_key
 from redcap_dagster.emulator.records.cells import full_event_label
-from redcap_dagster.emulator.records.stored import StoredRow
+from redcap_dagster.emulator.records.row import StoredRow
 from redcap_dagster.emulator.state.log import AuditLog
 from redcap_dagster.emulator.state.user import User
 

@@ -7,7 +7,8 @@ from redcap_dagster.emulator.records.cells import Change, column_change, event_l
 from redcap_dagster.emulator.records.columns import Column
 from redcap_dagster.emulator.records.flat import Cell
 from redcap_dagster.emulator.records.request import RecordRequest
-from redcap_dagster.emulator.records.stored import StoredRow, applying_forms
+from redcap_dagster.emulator.records.row import StoredRow
+from redcap_dagster.emulator.records.stored import applying_forms
 
 
 def eav_header(design: Design) -> list[str]:

@@ -12,7 +12,8 @@ from redcap_dagster.emulator.records.cells import (
 )
 from redcap_dagster.emulator.records.columns import Column
 from redcap_dagster.emulator.records.request import RecordRequest
-from redcap_dagster.emulator.records.stored import StoredRow, applying_forms
+from redcap_dagster.emulator.records.row import StoredRow
+from redcap_dagster.emulator.records.stored import applying_forms
 
 Cell = str | int
 

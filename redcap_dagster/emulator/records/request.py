@@ -1,6 +1,17 @@
 """What one record export asks for, after its parameters were read and judged."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
+
+from redcap_dagster.emulator.records.row import StoredRow
+
+
+class KeepsRows(Protocol):
+    """Keeps some rows of each record."""
+
+    def kept(self, records: Iterator[Sequence[StoredRow]]) -> Iterator[list[StoredRow]]:
+        """Yield of each record the rows that are kept."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +34,7 @@ class RecordRequest:
         decimal_character: Decimal sign of numbers, or "" to leave them as stored.
         changed_from: First moment a record may have changed at, or "".
         changed_to: Last moment, or "".
+        row_filter: What `filterLogic` asks for, or None.
     """
 
     records: tuple[str, ...] | None = None
@@ -39,6 +51,7 @@ class RecordRequest:
     decimal_character: str = ""
     changed_from: str = ""
     changed_to: str = ""
+    row_filter: KeepsRows | None = None
 
     @property
     def asks_everything(self) -> bool:

@@ -2,29 +2,29 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import NamedTuple
 
 from redcap_dagster.emulator.design import Design
 from redcap_dagster.emulator.records.request import RecordRequest
-
-
-class StoredRow(NamedTuple):
-    """One stored row; base rows have instrument "" and instance 0."""
-
-    record_id: str
-    group: str
-    event: str
-    instrument: str
-    instance: int
-    cells: Mapping[str, str]
+from redcap_dagster.emulator.records.row import StoredRow
 
 
 def iter_stored(
     connection: sqlite3.Connection, project_id: int, design: Design, request: RecordRequest
 ) -> Iterator[list[StoredRow]]:
     """Yield the rows of one record after another, for the records and events asked for."""
+    records: Iterator[Sequence[StoredRow]] = _iter_records(connection, project_id, design, request)
+    if request.row_filter is not None:
+        records = request.row_filter.kept(records)
+    for rows in records:
+        yield [row for row in rows if request.events is None or row.event in request.events]
+
+
+def _iter_records(
+    connection: sqlite3.Connection, project_id: int, design: Design, request: RecordRequest
+) -> Iterator[list[StoredRow]]:
+    """Yield all rows of the records asked for: logic reads other events than are asked for."""
     conditions = ["record.project_id = :project_id"]
     values: dict[str, str | int] = {"project_id": project_id}
     if request.records is not None:
@@ -52,8 +52,7 @@ def iter_stored(
         kept = [
             StoredRow(record_id, group, event, instrument, instance, json.loads(cells))
             for record_id, group, event, instrument, instance, cells in rows
-            if (request.events is None or event in request.events)
-            and design.has_place(event, instrument, instance)
+            if design.has_place(event, instrument, instance)
         ]
         yield sorted(kept, key=lambda row: _position(design, row))
 
