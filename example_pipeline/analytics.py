@@ -188,6 +188,7 @@ def _enrolment_check(shelf: Path, out_dir: Path) -> dg.AssetChecksDefinition:
         enrolled = count_enrolled(published_files(shelf, "enrolment"))
         return dg.AssetCheckResult(
             passed=counted == enrolled,
+            description=f"{counted} of {enrolled} enrolled participants are counted.",
             metadata={"participants_counted": counted, "participants_enrolled": enrolled},
         )
 
@@ -206,6 +207,7 @@ def _plausibility_check(out_dir: Path) -> dg.AssetChecksDefinition:
         return dg.AssetCheckResult(
             passed=left_out == 0,
             severity=dg.AssetCheckSeverity.WARN,
+            description=f"{left_out} measurements left out.",
             metadata={"measurements_left_out": left_out},
         )
 

@@ -49,11 +49,13 @@ def main() -> int:
 
 
 def prepare_dagster_home(home: Path) -> None:
-    """Make the folder that Dagster keeps its runs in, with telemetry off."""
+    """Make the folder that Dagster keeps its runs in; it asks and tells nobody anything."""
     home.mkdir(parents=True, exist_ok=True)
     settings = home / "dagster.yaml"
     if not settings.exists():
-        settings.write_text("telemetry:\n  enabled: false\n", encoding="utf-8")
+        settings.write_text(
+            "telemetry:\n  enabled: false\nnux:\n  enabled: false\n", encoding="utf-8"
+        )
 
 
 @contextmanager

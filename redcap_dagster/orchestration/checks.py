@@ -7,6 +7,7 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from redcap_dagster.errors import ConfigError
 from redcap_dagster.project import RedcapProject
 from redcap_dagster.quality import RuleFailure, build_schema, merge_failures, validate_table
 from redcap_dagster.tables import to_pandas
@@ -18,7 +19,9 @@ _MOST_FAILURES_SHOWN = 200
 class SchemaCheck:
     """Judges one instrument's typed table piece by piece, as it is exported."""
 
-    def __init__(self, project: RedcapProject, instrument: str) -> None:
+    def __init__(self, project: RedcapProject, instrument: str | None) -> None:
+        if instrument is None:
+            raise ConfigError("Only the table of an instrument has a schema check.")
         self._instrument = instrument
         self._schema = build_schema(project, instrument)
         self._failures: tuple[RuleFailure, ...] = ()

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import dagster as dg
 
 from redcap_dagster.api import RedcapClient
-from redcap_dagster.errors import ApiError, RedcapDagsterError
+from redcap_dagster.errors import ApiError, RedcapDagsterError, TableError
 from redcap_dagster.export import (
     ExportProgress,
     iter_chunks,
@@ -29,14 +30,18 @@ from redcap_dagster.orchestration.tables import read_small_table
 from redcap_dagster.orchestration.translator import RedcapTableProps
 from redcap_dagster.project import DesignChange, RedcapProject, check_same_project, diff_projects
 from redcap_dagster.tables import (
+    REJECTED_VALUES,
     ExtractWriter,
     PublishedExtract,
     TableSpec,
+    current_extract,
+    has_extract,
     plan_records_table,
     plan_tables,
+    read_published,
 )
 
-RedcapEvent: TypeAlias = dg.MaterializeResult[Any]
+RedcapEvent: TypeAlias = dg.MaterializeResult[Any] | dg.AssetCheckResult
 
 _RECORD_KINDS = frozenset({"records", "instrument", "rejected_values"})
 _MOST_CHANGES_LOGGED = 20
@@ -65,7 +70,8 @@ def materialize_study(
         settings: How to export.
 
     Yields:
-        One result for each selected asset, after everything of its partition was published.
+        One result for each selected asset, after everything of its partition was published; a
+        check result for each check that was selected without its asset.
 
     Raises:
         RedcapDagsterError: It could not be done; what readers see is unchanged.
@@ -76,6 +82,7 @@ def materialize_study(
     step = _Step(context, study, client, settings, live)
     published = [step.publish(partition_key, keys) for partition_key, keys in step.plan()]
     yield from step.report(published)
+    yield from step.check_again()
 
 
 @contextmanager
@@ -213,7 +220,7 @@ class _Step:
         """The `schema` check of an instrument table, over all partitions of the step."""
         if table not in self.checks:
             instruments = {spec.name: spec.instrument for spec in plan_tables(self.live)}
-            self.checks[table] = SchemaCheck(self.live, instruments[table] or table)
+            self.checks[table] = SchemaCheck(self.live, instruments[table])
         return self.checks[table]
 
     def _known_tables(self) -> set[str]:
@@ -249,6 +256,34 @@ class _Step:
                         key, metadata=self._metadata(props, item), partition=item.partition_key
                     )
                 )
+
+    def check_again(self) -> Iterator[dg.AssetCheckResult]:
+        """Judge what was published before, for checks that are selected without their asset."""
+        for check_key in sorted(self.context.selected_asset_check_keys, key=str):
+            key = check_key.asset_key
+            if key in self.context.selected_asset_keys:
+                continue
+            table = self.study.props[key].name
+            check = SchemaCheck(self.live, self._live_spec(self.study.props[key]).instrument)
+            for shelf in self._shelves_with(table):
+                check.judge(read_published(shelf, table))
+                check.count_rejected(read_published(shelf, REJECTED_VALUES))
+            yield check.result(key)
+
+    def _shelves_with(self, table: str) -> list[Path]:
+        """The study's shelf and those of its partitions, where they hold a table."""
+        out_dir = self.study.out_dir
+        folders = [out_dir, *sorted(out_dir.iterdir())] if out_dir.is_dir() else []
+        shelves = [
+            folder
+            for folder in folders
+            if has_extract(folder) and table in current_extract(folder).tables
+        ]
+        if not shelves:
+            raise TableError(
+                f"There is no published table {table} in {out_dir} to check. Materialize it first."
+            )
+        return shelves
 
     def _result(
         self, key: dg.AssetKey, props: RedcapTableProps, written: Sequence[_Published]

@@ -282,6 +282,31 @@ def test_materialize_outside_a_redcap_assets_function_says_what_to_do(study: "St
         dg.materialize([lonely], resources={"redcap": study.resource()})
 
 
+def test_a_check_runs_alone_on_what_was_published(study: "Study") -> None:
+    assets = build_redcap_assets(study.project, out_dir=study.out_dir)
+    whole = study.materialize(assets=assets)
+    study.emulator.requests.clear()
+
+    alone = study.materialize(
+        assets=assets, selection=dg.AssetSelection.checks_for_assets(dg.AssetKey("spirometry"))
+    )
+
+    assert study.asked("record") == 0
+    assert list(alone.get_asset_materialization_events()) == []
+    (again,) = alone.get_asset_check_evaluations()
+    (before,) = [
+        check
+        for check in whole.get_asset_check_evaluations()
+        if check.asset_key == dg.AssetKey("spirometry")
+    ]
+    assert (again.passed, again.metadata) == (before.passed, before.metadata)
+
+
+def test_a_check_of_what_was_never_published_says_so(study: "Study") -> None:
+    with pytest.raises(dg.Failure, match=r"no published table spirometry .* Materialize it first"):
+        study.materialize(selection=dg.AssetSelection.checks_for_assets(dg.AssetKey("spirometry")))
+
+
 def test_definitions_load_without_asking_redcap(study: "Study", tmp_path: Path) -> None:
     study.project.snapshot(tmp_path / "study.json")
     defs = dg.Definitions(
