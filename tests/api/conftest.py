@@ -22,11 +22,13 @@ class ScriptedServer:
     Attributes:
         requests: Form fields of each request, in the order they came.
         heads: Request line and headers of each request.
+        bodies: Body of each request as it came.
     """
 
     def __init__(self) -> None:
         self.requests: list[list[tuple[str, str]]] = []
         self.heads: list[str] = []
+        self.bodies: list[bytes] = []
         self._script: list[bytes] = []
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -77,7 +79,10 @@ class ScriptedServer:
             head, body = _read_request(connection, first)
             with self._lock:
                 self.heads.append(head)
-                self.requests.append(parse_qsl(body, keep_blank_values=True))
+                self.bodies.append(body)
+                self.requests.append(
+                    parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
+                )
                 answer = self._script.pop(0) if len(self._script) > 1 else self._script[0]
             if answer == RESET:
                 linger = struct.pack("ii", 1, 0)
@@ -88,7 +93,7 @@ class ScriptedServer:
                 connection.recv(1)
 
 
-def _read_request(connection: socket.socket, data: bytes) -> tuple[str, str]:
+def _read_request(connection: socket.socket, data: bytes) -> tuple[str, bytes]:
     while b"\r\n\r\n" not in data:
         data += connection.recv(65536)
     head, _, body = data.partition(b"\r\n\r\n")
@@ -96,7 +101,7 @@ def _read_request(connection: socket.socket, data: bytes) -> tuple[str, str]:
     length = int(text.lower().split("content-length:")[1].split("\r\n")[0])
     while len(body) < length:
         body += connection.recv(65536)
-    return text, body.decode()
+    return text, body
 
 
 @pytest.fixture(autouse=True)
