@@ -12,9 +12,10 @@ from redcap_dagster.logic.evaluate import evaluate_row
 from redcap_dagster.logic.numbers import number_to_text
 from redcap_dagster.logic.options import LogicOptions
 from redcap_dagster.logic.parser import parse_logic
-from redcap_dagster.logic.vectors import parse_as_of, read_vectors, run_vector
+from redcap_dagster.logic.vectors import read_vectors, run_vector
 
 _BAD_USE = 2
+_DATE_LENGTH = len("2024-03-01")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,7 +66,9 @@ def _row(text: str) -> Mapping[str, str]:
 
 def _as_of(text: str) -> date | datetime:
     try:
-        return parse_as_of(text)
+        return (
+            date.fromisoformat(text) if len(text) == _DATE_LENGTH else datetime.fromisoformat(text)
+        )
     except ValueError as error:
         raise argparse.ArgumentTypeError("not a date such as 2024-03-01") from error
 

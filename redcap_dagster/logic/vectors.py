@@ -7,7 +7,7 @@ in docs/logic.md.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,7 +24,6 @@ from redcap_dagster.project import RedcapProject, plan_export_columns
 
 Expected = bool | float | str
 _TOLERANCE = 1e-9
-_DATE_LENGTH = len("2024-03-01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ class Vector:
     project: RedcapProject
     expected: Expected
     tolerance: float = _TOLERANCE
-    as_of: date | datetime | None = None
+    as_of: datetime | None = None
     missing_codes: frozenset[str] = frozenset()
 
 
@@ -116,19 +115,10 @@ def _cell(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _as_of(context: Mapping[str, str]) -> date | datetime | None:
-    if "now" in context:
-        return parse_as_of(context["now"])
-    return parse_as_of(context["today"]) if "today" in context else None
-
-
-def parse_as_of(text: str) -> date | datetime:
-    """Read what `today` means: a date, or a date with time for `now`.
-
-    Raises:
-        ValueError: It is neither.
-    """
-    return date.fromisoformat(text) if len(text) == _DATE_LENGTH else datetime.fromisoformat(text)
+def _as_of(context: Mapping[str, str]) -> datetime | None:
+    # A day alone is its midnight, so that an example may also ask for now.
+    moment = context.get("now", context.get("today"))
+    return None if moment is None else datetime.fromisoformat(moment)
 
 
 def _evaluate_row(vector: Vector) -> list[Expected]:
