@@ -9,6 +9,7 @@ from redcap_dagster.emulator.counters import Counts
 from redcap_dagster.emulator.emulator import DEFAULT_REDCAP_VERSION, RedcapEmulator
 from redcap_dagster.emulator.errors import EmulatorError, ProjectFileError
 from redcap_dagster.emulator.faults.fault import Fault
+from redcap_dagster.emulator.synthetic import SyntheticProject, synthetic_project
 
 __all__ = [
     "DEFAULT_REDCAP_VERSION",
@@ -18,4 +19,6 @@ __all__ = [
     "Fault",
     "ProjectFileError",
     "RedcapEmulator",
+    "SyntheticProject",
+    "synthetic_project",
 ]

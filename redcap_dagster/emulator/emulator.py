@@ -24,10 +24,16 @@ from redcap_dagster.emulator.faults.misbehaviour import Misbehaviour
 from redcap_dagster.emulator.odm.source import XmlSource
 from redcap_dagster.emulator.server import API_PATH, build_app
 from redcap_dagster.emulator.serving import served
-from redcap_dagster.emulator.state.load import ProjectOptions, add_user, load_project
+from redcap_dagster.emulator.state.load import (
+    ProjectOptions,
+    add_user,
+    load_project,
+    load_synthetic_project,
+)
 from redcap_dagster.emulator.state.log import Clock
 from redcap_dagster.emulator.state.store import Store
 from redcap_dagster.emulator.state.user import EVERY_RIGHT, Rights
+from redcap_dagster.emulator.synthetic import SyntheticProject
 
 DEFAULT_REDCAP_VERSION = "16.1.4"
 _BACKLOG = 2048
@@ -174,7 +180,7 @@ class RedcapEmulator:
 
     def add_project(
         self,
-        xml: XmlSource,
+        xml: XmlSource | SyntheticProject,
         *,
         records: XmlSource | None = None,
         token: str | None = None,
@@ -187,7 +193,8 @@ class RedcapEmulator:
         """Load a project.
 
         Args:
-            xml: The project XML: a path, or the XML itself as text or bytes.
+            xml: The project XML: a path, or the XML itself as text or bytes; or what
+                `synthetic_project` made up.
             records: A second XML that holds only records of the same project.
             token: The API token, 32 hexadecimal digits; random when None.
             username: Name of the user the token belongs to. The user has every right.
@@ -211,6 +218,10 @@ class RedcapEmulator:
             creation_time=creation_time,
             project_id=project_id,
         )
+        if isinstance(xml, SyntheticProject):
+            if records is not None:
+                raise EmulatorError("A synthetic project has its records: give no second file.")
+            return load_synthetic_project(self.store, xml, options).token
         return load_project(self.store, xml, records, options).token
 
     def add_user(

@@ -19,6 +19,7 @@ from redcap_dagster.emulator.odm.source import XmlSource, open_source
 from redcap_dagster.emulator.state.documents import add_document, pieces_of
 from redcap_dagster.emulator.state.store import Store, rights_to_json
 from redcap_dagster.emulator.state.user import Rights, User
+from redcap_dagster.emulator.synthetic.project import SyntheticProject
 
 TOKEN_LENGTH = 32
 _EVENTS_OF_A_PROJECT = 1000
@@ -94,6 +95,37 @@ def load_project(
             "UPDATE project SET design = ? WHERE project_id = ?",
             (json.dumps(design_to_json(design)), project_id),
         )
+        return add_user(
+            connection,
+            project_id,
+            design,
+            username=options.username,
+            token=options.token,
+            data_access_group=options.data_access_group,
+        )
+
+
+def load_synthetic_project(store: Store, made: SyntheticProject, options: ProjectOptions) -> User:
+    """Load a made-up project, straight into the state, and its first user.
+
+    Raises:
+        EmulatorError: The token, number or group asked for cannot be given.
+    """
+    with store.writing() as connection:
+        project_id = _free_project_id(connection, options.project_id)
+        design = made.numbered_design(
+            project_id * _EVENTS_OF_A_PROJECT + 1, project_id * _GROUPS_OF_A_PROJECT + 1
+        )
+        design = _with_options(design, options)
+        connection.execute(
+            "INSERT INTO project (project_id, design, source_digest) VALUES (?, ?, ?)",
+            (
+                project_id,
+                json.dumps(design_to_json(design)),
+                sha256(made.name.encode()).hexdigest(),
+            ),
+        )
+        _insert_records(store, connection, project_id, made.iter_records())
         return add_user(
             connection,
             project_id,
