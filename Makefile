@@ -32,7 +32,7 @@ check: $(VENV)/.installed-dev ## style, types, the map of rooms, definitions, ge
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/dagster definitions validate -w workspace.yaml
-	$(BIN)/python -m redcap_dagster.emulator.coverage --check docs/emulator.md
+	$(BIN)/python -m pytest -q tests/test_docs.py tests/emulator/test_coverage_page.py
 
 test-lowest: .venv-lowest/.installed-lowest ## run every test with pandas 2.2 and the oldest libraries allowed
 	.venv-lowest/bin/python -m pytest -n 2 $(ARGS)
