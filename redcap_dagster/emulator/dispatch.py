@@ -18,6 +18,7 @@ from redcap_dagster.emulator.contents.methods import CONTENTS, METHODS_BY_NAME
 from redcap_dagster.emulator.contents.rights import require_rights
 from redcap_dagster.emulator.contents.told import tell_of_export
 from redcap_dagster.emulator.errors import RequestRefusedError
+from redcap_dagster.emulator.options import DEFAULT_OPTIONS, ServerOptions
 from redcap_dagster.emulator.parameters import Parameters
 from redcap_dagster.emulator.state.store import Store
 
@@ -72,12 +73,20 @@ class Dispatcher:
         store: The state.
         redcap_version: What `content=version` answers.
         super_token: A token that may ask for the version, or None.
+        options: How the server behaves where nobody knows.
     """
 
-    def __init__(self, store: Store, redcap_version: str, super_token: str | None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        redcap_version: str,
+        super_token: str | None,
+        options: ServerOptions = DEFAULT_OPTIONS,
+    ) -> None:
         self._store = store
         self._redcap_version = redcap_version
         self._super_token = super_token
+        self._options = options
 
     def reply(self, parameters: Parameters, change: Change = _unchanged) -> Reply:
         """Answer one POST; what REDCap would refuse becomes its error body.
@@ -117,6 +126,7 @@ class Dispatcher:
             return_format=_return_format(parameters),
             delimiter=delimiter,
             redcap_version=self._redcap_version,
+            options=self._options,
         )
         require_rights(method, call.rights)
         answer = method.answer(call)

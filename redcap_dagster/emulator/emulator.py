@@ -22,6 +22,7 @@ from redcap_dagster.emulator.errors import EmulatorError
 from redcap_dagster.emulator.faults.faults import Faults
 from redcap_dagster.emulator.faults.misbehaviour import Misbehaviour
 from redcap_dagster.emulator.odm.source import XmlSource
+from redcap_dagster.emulator.options import DEFAULT_OPTIONS, ServerOptions
 from redcap_dagster.emulator.server import API_PATH, build_app
 from redcap_dagster.emulator.serving import served
 from redcap_dagster.emulator.state.load import (
@@ -63,6 +64,7 @@ class RedcapEmulator:
         port: Port to listen on; 0 takes a free one.
         super_token: A super token that may ask for the version, or None.
         redcap_version: What the server says it is.
+        options: How the server behaves where nobody knows.
         clock: The server's local time, as the log and new files carry it.
 
     Attributes:
@@ -78,6 +80,7 @@ class RedcapEmulator:
         port: int = 0,
         super_token: str | None = None,
         redcap_version: str = DEFAULT_REDCAP_VERSION,
+        options: ServerOptions = DEFAULT_OPTIONS,
         clock: Clock = datetime.now,
     ) -> None:
         self.requests: list[AskedRequest] = []
@@ -87,6 +90,7 @@ class RedcapEmulator:
         self._wanted_port = port
         self._super_token = super_token
         self._redcap_version = redcap_version
+        self._options = options
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._store: Store | None = None
         self._running: _Running | None = None
@@ -144,7 +148,7 @@ class RedcapEmulator:
             self._arrive(self._listen(self._port), self.store)
 
     def _arrive(self, listener: socket.socket, store: Store) -> None:
-        dispatcher = Dispatcher(store, self._redcap_version, self._super_token)
+        dispatcher = Dispatcher(store, self._redcap_version, self._super_token, self._options)
         misbehaviour = Misbehaviour(self.faults, self._counters, self._noted)
         app = build_app(dispatcher, self._noted, misbehaviour)
         config = uvicorn.Config(

@@ -7,6 +7,7 @@ from functools import cached_property
 from redcap_dagster.emulator.answers import Answer
 from redcap_dagster.emulator.design import Design
 from redcap_dagster.emulator.errors import RequestRefusedError
+from redcap_dagster.emulator.options import ServerOptions
 from redcap_dagster.emulator.parameters import Parameters
 from redcap_dagster.emulator.state.store import Store
 from redcap_dagster.emulator.state.user import Rights, User
@@ -25,6 +26,7 @@ class Call:
         return_format: What `returnFormat` says, or else `format`.
         delimiter: What `csvDelimiter` says.
         redcap_version: What the server says it is.
+        options: How the server behaves where nobody knows.
     """
 
     store: Store
@@ -35,6 +37,7 @@ class Call:
     return_format: str
     delimiter: str
     redcap_version: str
+    options: ServerOptions
 
     @cached_property
     def rights(self) -> Rights:

@@ -15,6 +15,7 @@ from redcap_dagster.emulator.records.flat import Cell, FlatExport
 from redcap_dagster.emulator.records.request import RecordRequest
 from redcap_dagster.emulator.records.row_filter import RowFilter
 from redcap_dagster.emulator.records.stored import iter_stored
+from redcap_dagster.emulator.records.visible import Hidden, hidden_from
 
 REFUSED_PARAMETERS = ("combineCheckboxOptions",)
 _TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?")
@@ -74,6 +75,7 @@ def read_request(call: Call) -> RecordRequest:
         decimal_character=_decimal_character(call),
         changed_from=_time(call, "dateRangeBegin"),
         changed_to=_time(call, "dateRangeEnd"),
+        hidden=_hidden(call),
         row_filter=_row_filter(call),
     )
 
@@ -97,6 +99,13 @@ def _decimal_character(call: Call) -> str:
     if sign not in {"", ".", ","}:
         raise RequestRefusedError('The value of the parameter "decimalCharacter" is not valid')
     return sign
+
+
+def _hidden(call: Call) -> Hidden:
+    hidden = hidden_from(call.design, call.rights, call.options)
+    if len(hidden.forms) == len(call.design.forms):
+        raise RequestRefusedError("You do not have Data Export privileges", status=403)
+    return hidden
 
 
 def _row_filter(call: Call) -> RowFilter | None:

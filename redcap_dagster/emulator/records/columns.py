@@ -50,9 +50,11 @@ def plan_columns(design: Design, request: RecordRequest) -> tuple[Column, ...]:
         columns.extend(_identifying_columns(design))
     if request.groups and design.groups:
         columns.append(Column("redcap_data_access_group", "Data Access Group", "group"))
-    if request.survey_fields and design.survey_forms:
+    if request.survey_fields and design.survey_forms and not request.hidden.survey_identifier:
         columns.append(Column("redcap_survey_identifier", "Survey Identifier", "identifier"))
     for form in design.forms:
+        if form.name in request.hidden.forms:
+            continue
         columns.extend(_form_columns(design, request, form.name))
     return tuple(columns)
 
@@ -71,6 +73,7 @@ def _form_columns(design: Design, request: RecordRequest, form: str) -> list[Col
         for entry in design.fields_by_form[form]
         if entry.has_column
         and entry.name != design.record_id_field
+        and entry.name not in request.hidden.fields
         and request.asks_field(entry.name, form)
         for column in field_columns(design, entry)
     ]

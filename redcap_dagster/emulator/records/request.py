@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from redcap_dagster.emulator.records.row import StoredRow
+from redcap_dagster.emulator.records.visible import NOTHING_HIDDEN, Hidden
 
 
 class KeepsRows(Protocol):
@@ -34,6 +35,7 @@ class RecordRequest:
         decimal_character: Decimal sign of numbers, or "" to leave them as stored.
         changed_from: First moment a record may have changed at, or "".
         changed_to: Last moment, or "".
+        hidden: What the user's rights leave out.
         row_filter: What `filterLogic` asks for, or None.
     """
 
@@ -51,6 +53,7 @@ class RecordRequest:
     decimal_character: str = ""
     changed_from: str = ""
     changed_to: str = ""
+    hidden: Hidden = NOTHING_HIDDEN
     row_filter: KeepsRows | None = None
 
     @property

@@ -3,11 +3,23 @@
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from itertools import groupby
 
 from redcap_dagster.emulator.design import Design
 from redcap_dagster.emulator.records.request import RecordRequest
 from redcap_dagster.emulator.records.row import StoredRow
+
+_HASH_LENGTH = 32
+_CHANGED = """
+    (record.changed_at BETWEEN :changed_from AND :changed_to OR EXISTS (
+        SELECT 1 FROM log
+        WHERE log.project_id = record.project_id AND log.record_id = record.record_id
+        AND log.at BETWEEN :changed_from AND :changed_to
+        AND (log.action LIKE 'Create record%' OR log.action LIKE 'Update record%')
+    ))
+"""
+_END_OF_TIME = "9999-12-31 23:59:59"
 
 
 def iter_stored(
@@ -18,7 +30,11 @@ def iter_stored(
     if request.row_filter is not None:
         records = request.row_filter.kept(records)
     for rows in records:
-        yield [row for row in rows if request.events is None or row.event in request.events]
+        kept = [row for row in rows if request.events is None or row.event in request.events]
+        if request.hidden.record_ids and kept:
+            hashed = _hashed(project_id, kept[0].record_id)
+            kept = [row._replace(record_id=hashed) for row in kept]
+        yield kept
 
 
 def _iter_records(
@@ -33,12 +49,10 @@ def _iter_records(
     if request.group:
         conditions.append("record.data_access_group = :group")
         values["group"] = request.group
-    if request.changed_from:
-        conditions.append("record.changed_at >= :changed_from")
+    if request.changed_from or request.changed_to:
+        conditions.append(_CHANGED)
         values["changed_from"] = request.changed_from
-    if request.changed_to:
-        conditions.append("record.changed_at <= :changed_to")
-        values["changed_to"] = request.changed_to
+        values["changed_to"] = request.changed_to or _END_OF_TIME
     # The conditions are the fixed texts above; what was asked travels in `values`.
     found = connection.execute(
         "SELECT record.record_id, record.data_access_group, row.event, row.instrument,"  # noqa: S608
@@ -55,6 +69,11 @@ def _iter_records(
             if design.has_place(event, instrument, instance)
         ]
         yield sorted(kept, key=lambda row: _position(design, row))
+
+
+def _hashed(project_id: int, record_id: str) -> str:
+    # The same from export to export, and another in another project.
+    return sha256(f"{project_id}:{record_id}".encode()).hexdigest()[:_HASH_LENGTH]
 
 
 def _position(design: Design, row: StoredRow) -> tuple[bool, int, int, int]:

@@ -33,6 +33,7 @@ RIGHTS = (
 )
 RANDOMIZATION_RIGHTS = ("random_setup", "random_dashboard", "random_perform")
 EVERY_RIGHT = dict.fromkeys((*RIGHTS, *RANDOMIZATION_RIGHTS), 1)
+NO_EXPORT = 0
 FULL_EXPORT = 1
 DEIDENTIFIED_EXPORT = 2
 NO_IDENTIFIERS_EXPORT = 3
