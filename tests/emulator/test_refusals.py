@@ -67,19 +67,9 @@ def test_get_and_no_content_are_not_implemented(redcap: Any, token: str) -> None
         ("nothing", {}, 'The value of the parameter "content" is not valid'),
         ("record", {"action": "fly"}, 'The value of the parameter "action" is not valid'),
         (
-            "record",
-            {"data": "[]"},
-            "The REDCap emulator does not support content=record with action=import yet.",
-        ),
-        (
-            "record",
-            {"action": "delete", "records[0]": "1"},
-            "The REDCap emulator does not support content=record with action=delete yet.",
-        ),
-        (
-            "log",
-            {},
-            "The REDCap emulator does not support content=log with action=export yet.",
+            "externalModule",
+            {"prefix": "some_module"},
+            "The REDCap emulator does not support content=externalModule with action=export yet.",
         ),
         ("arm", {}, "You cannot export arms for classic projects"),
         ("event", {}, "You cannot export events for classic projects"),
