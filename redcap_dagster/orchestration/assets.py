@@ -13,16 +13,20 @@ from redcap_dagster.orchestration.materialize import RedcapEvent
 from redcap_dagster.orchestration.resource import RedcapResource
 from redcap_dagster.orchestration.study import StudyAssets, remember_study
 from redcap_dagster.orchestration.tables import plan_study_tables
-from redcap_dagster.orchestration.translator import DagsterRedcapTranslator, RedcapTableProps
+from redcap_dagster.orchestration.translator import (
+    DagsterRedcapTranslator,
+    RedcapTableProps,
+    group_name,
+)
 from redcap_dagster.project import RedcapProject
 
 _PARTITIONED_KINDS = frozenset({"records", "instrument", "rejected_values"})
 
 
 def redcap_assets(
-    *,
     project: RedcapProject,
-    out_dir: str | Path,
+    *,
+    out_dir: str | Path | None = None,
     name: str | None = None,
     key_prefix: str | Sequence[str] | None = None,
     translator: DagsterRedcapTranslator | None = None,
@@ -35,11 +39,7 @@ def redcap_assets(
     """Make the decorated function the body of a study's assets.
 
     ```python
-    @redcap_assets(
-        project=RedcapProject.from_snapshot("asthma.snapshot.json"),
-        out_dir="data/asthma",
-        key_prefix="asthma",
-    )
+    @redcap_assets(RedcapProject.from_snapshot("asthma.snapshot.json"), key_prefix="asthma")
     def asthma(context: dg.AssetExecutionContext, redcap: RedcapResource):
         yield from redcap.materialize(context)
     ```
@@ -50,7 +50,8 @@ def redcap_assets(
 
     Args:
         project: The study's design, from a snapshot. Nothing is asked of REDCap here.
-        out_dir: Folder to publish the Parquet files in; made when it is not there.
+        out_dir: Folder to publish the Parquet files in; made when it is not there. None for
+            `data/<prefix>`, or `data/<title of the project>` without a prefix.
         name: Name of the op; None makes one from prefix and project id. Unique in a code location.
         key_prefix: Put before every asset key.
         translator: Makes the asset specs; None for `DagsterRedcapTranslator()`.
@@ -82,7 +83,8 @@ def redcap_assets(
             )
         props_by_key[spec.key] = props
         specs.append(spec)
-    study = StudyAssets(project, Path(out_dir), props_by_key)
+    folder = Path("data", *(prefix or [group_name(project)])) if out_dir is None else Path(out_dir)
+    study = StudyAssets(project, folder, props_by_key)
 
     def decorate(function: Callable[..., Any]) -> dg.AssetsDefinition:
         assets = dg.multi_asset(
@@ -113,7 +115,7 @@ def redcap_assets(
 def build_redcap_assets(
     project: RedcapProject,
     *,
-    out_dir: str | Path,
+    out_dir: str | Path | None = None,
     resource_key: str = "redcap",
     name: str | None = None,
     key_prefix: str | Sequence[str] | None = None,
@@ -129,9 +131,10 @@ def build_redcap_assets(
 
     Args:
         project: The study's design, from a snapshot.
-        out_dir: Folder to publish the Parquet files in.
+        out_dir: Folder to publish the Parquet files in; see `redcap_assets`, as for all but
+            `resource_key`.
         resource_key: Key of the `RedcapResource` in the definitions.
-        name: See `redcap_assets`, as for all that follow.
+        name: See there.
         key_prefix: See there.
         translator: See there.
         partitions_def: See there.
@@ -141,7 +144,7 @@ def build_redcap_assets(
     """
 
     @redcap_assets(
-        project=project,
+        project,
         out_dir=out_dir,
         name=name,
         key_prefix=key_prefix,

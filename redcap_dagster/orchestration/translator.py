@@ -52,7 +52,7 @@ class DagsterRedcapTranslator:
         return dg.AssetSpec(
             key=dg.AssetKey([props.name]),
             description=_describe(props),
-            group_name=_group_name(props.project),
+            group_name=group_name(props.project),
             kinds={"redcap", "parquet"},
             tags=_tags(props),
             metadata={"dagster/column_schema": column_schema(props.spec)},
@@ -61,7 +61,8 @@ class DagsterRedcapTranslator:
         )
 
 
-def _group_name(project: RedcapProject) -> str:
+def group_name(project: RedcapProject) -> str:
+    """The project's title as a word that can be a Dagster group and a folder."""
     words = re.sub(r"[^a-z0-9]+", "_", project.info.title.lower()).strip("_")
     return words[:60] or f"redcap_project_{project.info.project_id}"
 

@@ -247,6 +247,20 @@ def test_the_decorator_makes_a_function_of_the_users_the_body(study: "Study") ->
     assert study.asked("record") == 0
 
 
+def test_without_a_folder_the_tables_go_below_data(
+    study: "Study", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    prefixed = build_redcap_assets(study.project, key_prefix=["clinic", "lungs"])
+    study.materialize(assets=prefixed, selection=["clinic/lungs/users"])
+    plain = build_redcap_assets(study.project)
+    study.materialize(assets=plain, selection=["users"])
+    assert sorted(path.parent.parent for path in Path("data").glob("**/current/users.parquet")) == [
+        Path("data/aspire_asthma_cohort_synthetic"),
+        Path("data/clinic/lungs"),
+    ]
+
+
 def test_a_translator_changes_specs_in_one_place(study: "Study") -> None:
     class Translator(DagsterRedcapTranslator):
         def get_asset_spec(self, props: RedcapTableProps) -> dg.AssetSpec:
