@@ -1,9 +1,10 @@
 """A REDCap on loopback, as a context manager."""
 
 import socket
+import sqlite3
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +26,11 @@ from redcap_dagster.emulator.odm.source import XmlSource
 from redcap_dagster.emulator.options import DEFAULT_OPTIONS, ServerOptions
 from redcap_dagster.emulator.server import API_PATH, build_app
 from redcap_dagster.emulator.serving import served
+from redcap_dagster.emulator.state.allocations import (
+    Allocation,
+    Randomization,
+    add_randomization,
+)
 from redcap_dagster.emulator.state.load import (
     ProjectOptions,
     add_user,
@@ -274,6 +280,44 @@ class RedcapEmulator:
     def counts(self) -> Counts:
         """What was counted so far: requests, cells, the most at once, retries too early."""
         return self._counters.counts
+
+    def add_randomization(
+        self,
+        project_token: str,
+        target_field: str,
+        allocations: Sequence[Allocation],
+        *,
+        randomization_id: int = 1,
+        target_event: str = "",
+        strata: Mapping[str, str] | None = None,
+        concealed: bool = False,
+    ) -> None:
+        """Give a project a randomization with its allocation table.
+
+        Args:
+            project_token: Token of any user of the project.
+            target_field: Field that gets the group.
+            allocations: The table; records take its lines in order.
+            randomization_id: Its number on the server.
+            target_event: Unique name of the field's event in a longitudinal project.
+            strata: Field a record must have filled → unique name of its event, "" in a classic
+                project; each allocation names the values.
+            concealed: Whether the alternates of the table are hidden.
+
+        Raises:
+            EmulatorError: No project has the token, or the number is taken.
+        """
+        user = self.store.user_of(project_token)
+        if user is None:
+            raise EmulatorError("No project has this token.")
+        made = Randomization(
+            randomization_id, target_field, target_event, dict(strata or {}), concealed
+        )
+        try:
+            with self.store.writing() as connection:
+                add_randomization(connection, user.project_id, made, allocations)
+        except sqlite3.IntegrityError as error:
+            raise EmulatorError(f"There is a randomization {randomization_id} already.") from error
 
     @property
     def store(self) -> Store:

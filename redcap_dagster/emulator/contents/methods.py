@@ -30,6 +30,7 @@ from redcap_dagster.emulator.contents.project import (
     export_version,
     generate_next_record_name,
 )
+from redcap_dagster.emulator.contents.randomize import randomize_record
 from redcap_dagster.emulator.contents.record_delete import delete_records
 from redcap_dagster.emulator.contents.record_import import import_records
 from redcap_dagster.emulator.contents.record_rename import rename_record
@@ -268,7 +269,17 @@ METHODS: tuple[Method, ...] = (
         (Parameter("record"), Parameter("new_record_name"), Parameter("arm")),
         formats=(),
     ),
-    Method("record", "randomize", "Randomize a record"),
+    Method(
+        "record",
+        "randomize",
+        "Randomize a record",
+        randomize_record,
+        (
+            Parameter("record"),
+            Parameter("randomization_id"),
+            Parameter("returnAlt", note="`*` where the allocation is concealed"),
+        ),
+    ),
     Method(
         "repeatingFormsEvents",
         "import",

@@ -204,6 +204,11 @@ class RecordChanges:
                 "DELETE FROM record WHERE project_id = ? AND record_id = ?", old
             )
             self._connection.execute(
+                "UPDATE allocation SET record_id = ? WHERE record_id = ? AND randomization_id IN"
+                " (SELECT randomization_id FROM randomization WHERE project_id = ?)",
+                (new_id, record.record_id, old[0]),
+            )
+            self._connection.execute(
                 "UPDATE log SET record_id = ? WHERE project_id = ? AND record_id = ?",
                 (new_id, *old),
             )

@@ -99,4 +99,26 @@ SCHEMA = (
     """
     CREATE INDEX log_of_record ON log (project_id, record_id, at)
     """,
+    """
+    CREATE TABLE randomization (
+        randomization_id INTEGER PRIMARY KEY,
+        project_id INTEGER NOT NULL REFERENCES project ON DELETE CASCADE,
+        target_field TEXT NOT NULL,
+        target_event TEXT NOT NULL,
+        strata_events TEXT NOT NULL,
+        is_concealed INTEGER NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE allocation (
+        randomization_id INTEGER NOT NULL REFERENCES randomization ON DELETE CASCADE,
+        position INTEGER NOT NULL,
+        target TEXT NOT NULL,
+        alternate TEXT NOT NULL,
+        strata TEXT NOT NULL,
+        data_access_group TEXT NOT NULL,
+        record_id TEXT NOT NULL DEFAULT '',
+        PRIMARY KEY (randomization_id, position)
+    ) WITHOUT ROWID
+    """,
 )
