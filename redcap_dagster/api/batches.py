@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 
 from redcap_dagster.api.lookup import Lookup
-from redcap_dagster.api.readers import DictReader
 from redcap_dagster.api.records import RecordOptions, record_call
 from redcap_dagster.errors import ConfigError
 
@@ -32,8 +31,7 @@ def read_record_ids(
         date_range_begin=options.get("date_range_begin"),
         date_range_end=options.get("date_range_end"),
     )
-    call = record_call(asked, "json")
-    rows = lookup.sender.send(call, lambda body: DictReader().read(body, call, ()))
+    rows = lookup.send(record_call(asked, "json"), [record_id_field])
     return tuple(dict.fromkeys(row[record_id_field] for row in rows))
 
 

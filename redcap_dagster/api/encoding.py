@@ -3,12 +3,14 @@
 They become U+FFFD, and nothing beside them changes (docs/sources.md#encoding).
 """
 
-import csv
 import io
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+import pyarrow as pa
+from pyarrow import csv
 
 _FIRST, _LAST = "\udc80", "\udcff"
 
@@ -33,19 +35,15 @@ def count_broken_cells(body: bytes, delimiter: str = ",") -> Counter[str]:
         delimiter: The character between cells.
 
     Returns:
-        Column name to cells; empty when the body is UTF-8. A header's own broken bytes are
-        counted under its mended name.
+        Column name to cells; empty when the body is UTF-8, or is no csv of one width, which is
+        judged elsewhere.
     """
     if is_utf8(body):
         return Counter()
-    text = body.decode("utf-8", "surrogateescape")
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    names = [mend(name) for name in next(rows)]
-    found: Counter[str] = Counter()
-    # Lines are read as they are: whether they have the header's width is judged elsewhere.
-    for row in rows:
-        found.update(name for name, cell in zip(names, row, strict=False) if is_broken(cell))
-    return found
+    found = Counter(
+        {name: sum(map(_is_no_utf8, cells)) for name, cells in _columns(body, delimiter)}
+    )
+    return +found
 
 
 def mend_rows(value: Any, found: Counter[str], name: str = "") -> Any:
@@ -79,6 +77,32 @@ def warn_of_broken(content: str, found: Mapping[str, int]) -> None:
         sum(found.values()),
         _by_field(found.items()),
     )
+
+
+def _columns(body: bytes, delimiter: str) -> Iterator[tuple[str, list[bytes]]]:
+    """Names and cells, the header's among them, of columns with bytes that are no UTF-8."""
+    try:
+        table = csv.read_csv(
+            io.BytesIO(body),
+            # The header is read as a row, so that no column is guessed to hold numbers; and all in
+            # one block, as the type of a column is guessed from the first.
+            read_options=csv.ReadOptions(
+                autogenerate_column_names=True, use_threads=False, block_size=len(body) + 1
+            ),
+            parse_options=csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+            convert_options=csv.ConvertOptions(null_values=[], true_values=[], false_values=[]),
+        )
+    except pa.ArrowInvalid:
+        return  # its message quotes the line
+    for column in table.columns:
+        # Arrow guesses `binary` for texts that are no UTF-8.
+        if pa.types.is_binary(column.type):
+            cells = column.to_pylist()
+            yield cells[0].decode("utf-8", "replace"), cells
+
+
+def _is_no_utf8(cell: bytes) -> bool:
+    return not is_utf8(cell)
 
 
 def _by_field(counts: Iterable[tuple[str, int]]) -> str:

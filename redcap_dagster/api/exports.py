@@ -379,8 +379,10 @@ class Exports(Generic[Rows]):
     def _plan_columns(self, options: RecordOptions) -> tuple[str, ...]:
         if not can_plan_columns(options):
             return ()
-        metadata = self._lookup.rows("metadata")
-        field_names = self._lookup.rows("exportFieldNames")
+        metadata = self._lookup.metadata()
+        field_names = self._lookup.rows(
+            "exportFieldNames", ["original_field_name", "export_field_name"]
+        )
         return plan_record_columns(options, self._lookup.project_info(), metadata, field_names)
 
     def _list(

@@ -101,7 +101,14 @@ _FINAL: frozenset[Reason] = frozenset({"tls", "redirected"})
 # REDCap certainly did nothing: it was not reached, or a server before it said no. A 503 is not
 # among them, as Apache also sends it when PHP dies half way.
 _NOTHING_DONE: frozenset[Reason] = frozenset(
-    {"connection_refused", "connect_timeout", "name_not_resolved", "too_many_requests", "tls"}
+    {
+        "connection_refused",
+        "connect_timeout",
+        "name_not_resolved",
+        "redirected",
+        "tls",
+        "too_many_requests",
+    }
 )
 _LOOK_FIRST = (
     " Whether REDCap has carried it out could not be found out: look before sending it again."

@@ -164,7 +164,10 @@ def decode(body: bytes, call: Call) -> str:
     if is_utf8(body):
         return body.decode()
     if call.wire_format == "csv":
-        warn_of_broken(call.content, count_broken_cells(body, call.csv_delimiter))
+        found = count_broken_cells(body, call.csv_delimiter)
+        # Without any, the csv is of several widths, and is refused for that.
+        if found:
+            warn_of_broken(call.content, found)
     elif call.wire_format != "json":
         # Where such a byte stands in XML or plain text is not looked for.
         warn_of_broken(call.content, {"": 1})

@@ -5,13 +5,14 @@ was asked: the columns, and the record ids.
 """
 
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
+from redcap_dagster.api import count_broken_cells
 from redcap_dagster.errors import AnswerError
 from redcap_dagster.export.plan import Batch
 from redcap_dagster.project import ExportColumn
@@ -31,13 +32,14 @@ class Chunk:
             the server may leave out and did is null in every row. Rows as the server sent them.
         batch: What was asked.
         byte_count: Size of the answer in bytes.
-        replaced_count: Cells in which bytes that are not UTF-8 were replaced by U+FFFD.
+        replaced: Export column to the number of its cells in which bytes that are not UTF-8 were
+            replaced by U+FFFD; empty when the answer was UTF-8.
     """
 
     table: pa.Table
     batch: Batch
     byte_count: int
-    replaced_count: int = 0
+    replaced: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_chunk(body: bytes, batch: Batch, columns: Sequence[ExportColumn]) -> Chunk:
@@ -51,33 +53,23 @@ def read_chunk(body: bytes, batch: Batch, columns: Sequence[ExportColumn]) -> Ch
     Raises:
         AnswerError: The body is not csv of the expected columns, or holds rows of other records.
     """
+    byte_count = len(body)
     if not body.strip():
         return Chunk(_empty_table(columns), batch, len(body))
-    text, replaced = _as_utf8(body)
-    table = _parse(text)
+    body = body.removeprefix(b"\xef\xbb\xbf")
+    replaced = count_broken_cells(body)
+    table = _parse(body.decode("utf-8", "replace").encode() if replaced else body)
     _check_header(table.column_names, columns)
     ordered = _complete_columns(table, columns)
     _check_records(ordered.column(columns[0].name), batch)
     _check_row_keys(ordered, columns)
-    return Chunk(ordered, batch, len(body), replaced)
+    return Chunk(ordered, batch, byte_count, replaced)
 
 
 def missing_record_count(chunk: Chunk) -> int:
     """How many of the asked records have no row in the chunk."""
     returned = pc.count_distinct(chunk.table.column(0)).as_py()
     return len(chunk.batch.record_ids) - int(returned)
-
-
-def _as_utf8(body: bytes) -> tuple[bytes, int]:
-    """The body as valid UTF-8 without a byte-order mark, and how many characters were replaced."""
-    body = body.removeprefix(b"\xef\xbb\xbf")
-    try:
-        body.decode("utf-8")
-    except UnicodeDecodeError:
-        text = body.decode("utf-8", errors="replace")
-        replaced = text.count("\ufffd") - body.count("\ufffd".encode())
-        return text.encode("utf-8"), replaced
-    return body, 0
 
 
 def _parse(body: bytes) -> pa.Table:

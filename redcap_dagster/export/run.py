@@ -1,10 +1,10 @@
 """Carries out an export plan: batches side by side, chunks in the order of the plan."""
 
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.errors import AnswerError, ApiError, ExportError
@@ -29,7 +29,7 @@ class ExportProgress:
     batches_done: int = 0
     batches_split: int = 0
     answers_refused: int = 0
-    replaced_cells: int = 0
+    replaced_by_column: Counter[str] = field(default_factory=Counter)
 
     def add(self, chunk: Chunk) -> None:
         """Count one chunk."""
@@ -38,7 +38,18 @@ class ExportProgress:
         self.cells += chunk.table.num_rows * chunk.table.num_columns
         self.bytes_received += chunk.byte_count
         self.batches_done += 1
-        self.replaced_cells += chunk.replaced_count
+        self.replaced_by_column.update(chunk.replaced)
+        if chunk.replaced:
+            logger.warning(
+                "Bytes that are not UTF-8 were replaced in %d cells: %s.",
+                sum(chunk.replaced.values()),
+                ", ".join(f"{name} {count}" for name, count in chunk.replaced.items()),
+            )
+
+    @property
+    def replaced_cells(self) -> int:
+        """Cells in which bytes that are not UTF-8 were replaced by U+FFFD."""
+        return self.replaced_by_column.total()
 
 
 def read_record_ids(client: RedcapClient, project: RedcapProject) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 import pytest
 
 from redcap_dagster.errors import AnswerError
-from redcap_dagster.export import Batch, read_chunk
+from redcap_dagster.export import Batch, ExportProgress, read_chunk
 from redcap_dagster.export.chunks import missing_record_count
 from redcap_dagster.project import ExportColumn
 
@@ -52,9 +52,18 @@ def test_a_byte_order_mark_and_windows_line_ends_are_no_data() -> None:
 
 
 def test_bytes_that_are_not_utf8_are_replaced_alone_and_counted() -> None:
-    chunk = read_chunk(HEADER + b"001,,,caf\xe9 noir,2\n2,,,\xef\xbf\xbd,2\n", BATCH, COLUMNS)
-    assert chunk.table.column("name").to_pylist() == ["caf� noir", "�"]
-    assert chunk.replaced_count == 1
+    body = HEADER + b'001,,,"caf\xe9 \n\xff noir",2\n2,,,\xef\xbf\xbd,2\n'
+    chunk = read_chunk(body, BATCH, COLUMNS)
+    assert chunk.table.column("name").to_pylist() == ["caf� \n� noir", "�"]
+    assert chunk.replaced == {"name": 1}
+
+
+def test_replaced_bytes_are_counted_by_column_over_the_whole_export() -> None:
+    progress = ExportProgress()
+    for name in (b"caf\xe9", b"plain", b"\xff"):
+        progress.add(read_chunk(HEADER + b"001,,," + name + b",2\n", BATCH, COLUMNS))
+    assert progress.replaced_by_column == {"name": 2}
+    assert progress.replaced_cells == 2
 
 
 @pytest.mark.parametrize(
