@@ -87,7 +87,7 @@ WITHOUT_XML: dict[str, dict[str, Any]] = {
 
 # Columns that the maintainers of a capture took out of it, as its `volatile` says.
 OMITTED_COLUMNS = {
-    **dict.fromkeys(AFTER_IMPORTS, {"age", "bmi"}),
+    **{key: {"age", "bmi"} for key in AFTER_IMPORTS},
     "survey/record-flat-survey-fields": {"prescreening_survey_timestamp"},
 }
 VOLATILE_COLUMNS = {
