@@ -196,7 +196,8 @@ def test_a_missing_data_code_stands_in_any_field(token: str, ask: Any, send: Any
 def test_one_line_for_each_value_that_does_not_fit_and_nothing_is_written(
     token: str, ask: Any, send: Any
 ) -> None:
-    data = 'id,name,born,sex,race___1,weight,intake_complete\n6,Ok,,,,,\n7,"a ""b""",31/12/1980,3,x,22,9\n'
+    header = "id,name,born,sex,race___1,weight,intake_complete"
+    data = f'{header}\n6,Ok,,,,,\n7,"a ""b""",31/12/1980,3,x,22,9\n'
     lines = [
         f'"7","born","31/12/1980","{BAD}"',
         '"7","sex","3","The value is not a valid category for sex"',
@@ -236,8 +237,8 @@ def test_errors_come_in_the_return_format(token: str, send: Any) -> None:
         (
             "id,redcap_data_access_group\n7,west\n",
             (
-                '"7","redcap_data_access_group","west","This is not the unique name of a Data Access '
-                'Group of the project."'
+                '"7","redcap_data_access_group","west","This is not the unique name of a Data '
+                'Access Group of the project."'
             ),
         ),
     ],
@@ -345,8 +346,8 @@ def test_rows_go_where_event_and_instance_say(visits: str, ask: Any, send: Any) 
             "20",
             (
                 "This field ('dose') exists on an instrument that is not designated for the event "
-                "named 'Start (Arm 1: Drug)'. You are not allowed to import data for this field into "
-                "this event."
+                "named 'Start (Arm 1: Drug)'. You are not allowed to import data for this field "
+                "into this event."
             ),
         ),
         (
@@ -354,9 +355,9 @@ def test_rows_go_where_event_and_instance_say(visits: str, ask: Any, send: Any) 
             "redcap_repeat_instrument",
             "visit",
             (
-                "redcap_repeat_instrument must be the unique form name of a Repeating Instrument. It "
-                "currently does not match the unique form name of any Repeating Instruments.  Please "
-                "fix this in the data import file and try again."
+                "redcap_repeat_instrument must be the unique form name of a Repeating Instrument. "
+                "It currently does not match the unique form name of any Repeating Instruments.  "
+                "Please fix this in the data import file and try again."
             ),
         ),
         (
@@ -364,9 +365,9 @@ def test_rows_go_where_event_and_instance_say(visits: str, ask: Any, send: Any) 
             "redcap_repeat_instance",
             "2",
             (
-                "redcap_repeat_instance cannot have a value since this instrument or event is not a "
-                "repeating instrument or repeating event, respectively.  The redcap_repeat_instance "
-                "field must be left blank for this row of data."
+                "redcap_repeat_instance cannot have a value since this instrument or event is not "
+                "a repeating instrument or repeating event, respectively.  The "
+                "redcap_repeat_instance field must be left blank for this row of data."
             ),
         ),
         (
@@ -377,8 +378,8 @@ def test_rows_go_where_event_and_instance_say(visits: str, ask: Any, send: Any) 
                 "This field ('pain') exists on a Repeating Instrument named 'diary'. However, the "
                 "fields 'redcap_repeat_instance' and/or 'redcap_repeat_instrument' for this row of "
                 "data have no value, which are both required for importing data into a Repeating "
-                "Instrument.  You are not allowed to import data for this field into a non-repeating "
-                "instrument."
+                "Instrument.  You are not allowed to import data for this field into a "
+                "non-repeating instrument."
             ),
         ),
         (
