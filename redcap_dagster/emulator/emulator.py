@@ -20,6 +20,7 @@ from redcap_dagster.emulator.counters import Counters, Counts
 from redcap_dagster.emulator.design import Design
 from redcap_dagster.emulator.dispatch import Dispatcher
 from redcap_dagster.emulator.errors import EmulatorError
+from redcap_dagster.emulator.face.routes import Face
 from redcap_dagster.emulator.faults.faults import Faults
 from redcap_dagster.emulator.faults.misbehaviour import Misbehaviour
 from redcap_dagster.emulator.odm.source import XmlSource
@@ -156,7 +157,7 @@ class RedcapEmulator:
     def _arrive(self, listener: socket.socket, store: Store) -> None:
         dispatcher = Dispatcher(store, self._redcap_version, self._super_token, self._options)
         misbehaviour = Misbehaviour(self.faults, self._counters, self._noted)
-        app = build_app(dispatcher, self._noted, misbehaviour)
+        app = build_app(dispatcher, self._noted, misbehaviour, Face(store, self._host))
         config = uvicorn.Config(
             served(app, API_PATH, self._counters, self.faults.now),
             http=Connection,

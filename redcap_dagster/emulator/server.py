@@ -17,6 +17,7 @@ from starlette.routing import Route
 from redcap_dagster.emulator.asked import AskedRequest
 from redcap_dagster.emulator.dispatch import NOT_IMPLEMENTED, Dispatcher, Reply, refusal
 from redcap_dagster.emulator.errors import RequestRefusedError
+from redcap_dagster.emulator.face.routes import Face
 from redcap_dagster.emulator.faults.misbehaviour import Misbehaviour
 from redcap_dagster.emulator.parameters import Parameters, Upload
 
@@ -32,7 +33,10 @@ _NOT_FOUND = (
 
 
 def build_app(
-    dispatcher: Dispatcher, note: Callable[[AskedRequest], None], misbehaviour: Misbehaviour
+    dispatcher: Dispatcher,
+    note: Callable[[AskedRequest], None],
+    misbehaviour: Misbehaviour,
+    face: Face,
 ) -> Starlette:
     """Build the web application.
 
@@ -40,6 +44,7 @@ def build_app(
         dispatcher: What answers.
         note: Called once for each request when its body was made.
         misbehaviour: What answers the requests that faults strike.
+        face: The pages for people.
     """
 
     async def api(request: Request) -> Response:
@@ -67,6 +72,7 @@ def build_app(
         routes=[
             Route(API_PATH, api, methods=["GET", "POST", "PUT", "DELETE"]),
             Route(API_PATH.rstrip("/"), _redirect, methods=["GET", "POST"]),
+            *face.routes(),
         ],
         exception_handlers={404: _not_found},
     )

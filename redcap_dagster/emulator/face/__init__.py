@@ -1,0 +1,1 @@
+"""Web pages at `/`: a person sees the projects and changes records by hand."""
