@@ -87,7 +87,18 @@ class File:
         return f'{self.mime_type}; name="{name.decode("latin-1")}"{charset}'
 
 
-Answer = Table | Text | File
+@dataclass(frozen=True)
+class Markup:
+    """An answer that is XML whatever `format` says.
+
+    Attributes:
+        lines: Its lines, without line breaks at their ends.
+    """
+
+    lines: Iterator[str]
+
+
+Answer = Table | Text | File | Markup
 
 
 def error_body(message: str, return_format: str) -> str:
@@ -107,7 +118,10 @@ def body_chunks(answer: Answer, body_format: str, delimiter: str = ",") -> Itera
     if isinstance(answer, File):
         yield from answer.pieces
         return
-    if body_format == "csv":
+    pieces: Iterator[str]
+    if isinstance(answer, Markup):
+        pieces = (f"{line}\n" for line in answer.lines)
+    elif body_format == "csv":
         pieces = _csv_pieces(answer, answer.csv_delimiter or delimiter)
     elif body_format == "json":
         pieces = _json_pieces(answer)

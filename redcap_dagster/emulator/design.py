@@ -130,6 +130,52 @@ class Role:
 
 
 @dataclass(frozen=True)
+class Survey:
+    """Settings of an instrument that is a survey."""
+
+    form: str
+    title: str = ""
+    save_and_return: bool = False
+
+
+@dataclass(frozen=True)
+class Report:
+    """One report, as the project's XML holds it.
+
+    Attributes:
+        report_id: Its number.
+        unique_name: Such as `R-3788YK8R7X`.
+        title: Its title.
+        fields: Its columns, in its own order; form status fields among them.
+        order_by: Fields that its rows are sorted by, each with `ASC` or `DESC`.
+        filter_type: `RECORD` keeps whole records of which one row passes, `EVENT` rows.
+        logic: The advanced logic of its filter, or "".
+        limiter_logic: The logic of its simple filter, or "".
+        groups: Data access groups it is limited to; empty is all.
+        events: Unique names of the events it is limited to; empty is all.
+        combine_checkboxes: Whether a checkbox field is one column.
+        output_groups: Whether it shows the data access group.
+        output_survey_fields: Whether it shows survey identifiers and time stamps.
+        remove_line_breaks: Whether line breaks in values become two blanks.
+    """
+
+    report_id: int
+    unique_name: str
+    title: str
+    fields: tuple[str, ...]
+    order_by: tuple[tuple[str, str], ...] = ()
+    filter_type: str = "EVENT"
+    logic: str = ""
+    limiter_logic: str = ""
+    groups: tuple[str, ...] = ()
+    events: tuple[str, ...] = ()
+    combine_checkboxes: bool = False
+    output_groups: bool = False
+    output_survey_fields: bool = False
+    remove_line_breaks: bool = True
+
+
+@dataclass(frozen=True)
 class Settings:
     """Project settings that the project-information method shows."""
 
@@ -176,6 +222,8 @@ class Design:
     survey_forms: tuple[str, ...] = ()
     missing_codes: tuple[Choice, ...] = field(default=())
     longitudinal: bool = False
+    surveys: tuple[Survey, ...] = ()
+    reports: tuple[Report, ...] = ()
 
     @property
     def record_id_field(self) -> str:
@@ -280,7 +328,15 @@ def design_from_json(raw: Mapping[str, Any]) -> Design:
         survey_forms=tuple(raw["survey_forms"]),
         missing_codes=_choices(raw["missing_codes"]),
         longitudinal=raw["longitudinal"],
+        surveys=tuple(Survey(**survey) for survey in raw["surveys"]),
+        reports=tuple(_report(report) for report in raw["reports"]),
     )
+
+
+def _report(raw: Mapping[str, Any]) -> Report:
+    order_by = tuple((name, direction) for name, direction in raw["order_by"])
+    listed = {name: tuple(raw[name]) for name in ("fields", "groups", "events")}
+    return Report(**{**raw, **listed, "order_by": order_by})
 
 
 def _choices(raw: list[Mapping[str, str]]) -> tuple[Choice, ...]:

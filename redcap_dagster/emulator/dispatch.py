@@ -8,12 +8,13 @@ from redcap_dagster.emulator.answers import (
     CONTENT_TYPES,
     Answer,
     File,
+    Markup,
     Table,
     Text,
     body_chunks,
     error_body,
 )
-from redcap_dagster.emulator.contents.call import Call, Method
+from redcap_dagster.emulator.contents.call import ODM, Call, Method
 from redcap_dagster.emulator.contents.methods import CONTENTS, METHODS_BY_NAME
 from redcap_dagster.emulator.contents.rights import require_rights
 from redcap_dagster.emulator.contents.told import tell_of_export
@@ -110,7 +111,7 @@ class Dispatcher:
         if user is None:
             raise RequestRefusedError("You do not have permissions to use the API", status=403)
         method = _method(content, parameters)
-        body_format = _body_format(parameters)
+        body_format = _body_format(parameters, method)
         delimiter = _delimiter(parameters)
         if method.answer is None:
             raise RequestRefusedError(
@@ -161,10 +162,10 @@ def _method(content: str, parameters: Parameters) -> Method:
     return method
 
 
-def _body_format(parameters: Parameters) -> str:
+def _body_format(parameters: Parameters, method: Method | None = None) -> str:
     body_format = parameters.word("format", "xml")
-    if body_format == "odm":
-        raise RequestRefusedError("The REDCap emulator does not support format=odm yet.")
+    if method is not None and method.odm and body_format == ODM:
+        return body_format
     if body_format not in _FORMATS:
         raise RequestRefusedError('The value of the parameter "format" is not valid')
     return body_format
@@ -180,8 +181,10 @@ def _delimiter(parameters: Parameters) -> str:
 
 def _reply(answer: Answer, body_format: str, delimiter: str) -> Reply:
     if isinstance(answer, Text):
-        content_type = CONTENT_TYPES[answer.body_format or body_format]
+        content_type = CONTENT_TYPES.get(answer.body_format or body_format, CONTENT_TYPES["xml"])
         return Reply(200, content_type, body_chunks(answer, body_format))
+    if isinstance(answer, Markup):
+        return Reply(200, CONTENT_TYPES["xml"], body_chunks(answer, body_format))
     if isinstance(answer, File):
         return Reply(200, answer.content_type, body_chunks(answer, body_format))
     content_type = CONTENT_TYPES[body_format]

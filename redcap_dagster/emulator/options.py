@@ -13,10 +13,13 @@ class ServerOptions:
             says they go.
         hashes_record_ids: Whether the record id is hashed for a user without full export right
             on its instrument: `always`, only where the field is an `identifier`, or `never`.
+        combined_checkbox_separator: What stands between the ticked choices of a checkbox field
+            where `combineCheckboxOptions`, or a report, makes one column of them.
     """
 
     deidentified_drops_dates: bool = False
     hashes_record_ids: str = "identifier"
+    combined_checkbox_separator: str = ","
 
 
 DEFAULT_OPTIONS = ServerOptions()

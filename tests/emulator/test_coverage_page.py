@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from redcap_dagster.emulator.contents.methods import METHODS, METHODS_BY_NAME
-from redcap_dagster.emulator.contents.records import REFUSED_PARAMETERS
 from redcap_dagster.emulator.coverage import main, with_coverage
 
 PAGE = Path(__file__).parents[2] / "docs" / "emulator.md"
@@ -24,9 +23,3 @@ def test_the_command_brings_a_page_up_to_date(tmp_path: Path) -> None:
 
 def test_each_method_stands_once() -> None:
     assert len(METHODS_BY_NAME) == len(METHODS)
-
-
-def test_the_table_refuses_the_parameters_that_the_code_refuses() -> None:
-    record = METHODS_BY_NAME["record", "export"]
-    refused = {parameter.name for parameter in record.parameters if not parameter.answered}
-    assert refused == set(REFUSED_PARAMETERS)

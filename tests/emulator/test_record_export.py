@@ -184,11 +184,6 @@ def test_date_range_selects_by_the_time_of_loading(classic: str, ask: Any) -> No
             {"forms": "nothing"},
             "The following values in the parameter \"forms\" are not valid: 'nothing'",
         ),
-        (
-            {"combineCheckboxOptions": "true"},
-            "The REDCap emulator does not support combineCheckboxOptions yet.",
-        ),
-        ({"format": "odm"}, "The REDCap emulator does not support format=odm yet."),
         ({"format": "xlsx"}, 'The value of the parameter "format" is not valid'),
         ({"type": "wide"}, 'The value of the parameter "type" is not valid'),
         ({"csvDelimiter": "x"}, 'The value of the parameter "csvDelimiter" is not valid'),

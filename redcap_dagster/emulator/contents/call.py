@@ -12,6 +12,8 @@ from redcap_dagster.emulator.parameters import Parameters
 from redcap_dagster.emulator.state.store import Store
 from redcap_dagster.emulator.state.user import Rights, User
 
+ODM = "odm"
+
 
 @dataclass(frozen=True)
 class Call:
@@ -87,6 +89,7 @@ class Method:
         parameters: What it takes beside token, content, action, format and returnFormat.
         formats: The body formats it answers in; empty when the body is the same in all.
         note: What to know about it.
+        odm: Whether `format=odm` is answered too.
     """
 
     content: str
@@ -96,6 +99,7 @@ class Method:
     parameters: tuple[Parameter, ...] = ()
     formats: tuple[str, ...] = ("csv", "json", "xml")
     note: str = ""
+    odm: bool = False
 
 
 def effective_rights(design: Design, user: User) -> Rights:

@@ -18,6 +18,7 @@ from redcap_dagster.emulator.contents.groups import (
 )
 from redcap_dagster.emulator.contents.log import export_log
 from redcap_dagster.emulator.contents.mapping import import_form_event_mapping, import_repeats
+from redcap_dagster.emulator.contents.odm import export_project_xml
 from redcap_dagster.emulator.contents.people import (
     export_group_mapping,
     export_groups,
@@ -81,7 +82,7 @@ _RECORD_PARAMETERS = (
     Parameter("csvDelimiter", note="`,` `tab` `;` `\\|` `^`"),
     Parameter("decimalCharacter", note="calculated and number fields"),
     Parameter("exportBlankForGrayFormStatus"),
-    Parameter("combineCheckboxOptions", answered=False),
+    Parameter("combineCheckboxOptions", note="flat only; codes or labels joined by `,`"),
 )
 
 METHODS: tuple[Method, ...] = (
@@ -114,7 +115,15 @@ METHODS: tuple[Method, ...] = (
     Method(
         "repeatingFormsEvents", "export", "Export repeating instruments and events", export_repeats
     ),
-    Method("record", "export", "Export records", export_records, _RECORD_PARAMETERS),
+    Method(
+        "record",
+        "export",
+        "Export records",
+        export_records,
+        _RECORD_PARAMETERS,
+        note="`format=odm` gives the records without the study",
+        odm=True,
+    ),
     Method(
         "generateNextRecordName",
         "export",
@@ -229,7 +238,23 @@ METHODS: tuple[Method, ...] = (
     Method("metadata", "import", "Import metadata", import_metadata, (_DATA,), formats=()),
     Method("project", "import", "Create a project"),
     Method("project_settings", "import", "Import project information"),
-    Method("project_xml", "export", "Export project XML"),
+    Method(
+        "project_xml",
+        "export",
+        "Export project XML",
+        export_project_xml,
+        (
+            Parameter("returnMetadataOnly"),
+            Parameter("records"),
+            Parameter("fields"),
+            Parameter("events"),
+            Parameter("exportSurveyFields"),
+            Parameter("exportDataAccessGroups"),
+            Parameter("filterLogic"),
+            Parameter("exportFiles"),
+        ),
+        formats=("xml",),
+    ),
     Method(
         "record",
         "import",

@@ -12,10 +12,12 @@ from redcap_dagster.emulator.design import (
     Group,
     Repeat,
     Settings,
+    Survey,
 )
 from redcap_dagster.emulator.errors import ProjectFileError
 from redcap_dagster.emulator.names import status_column, timestamp_column, unique_group_name
 from redcap_dagster.emulator.odm.definition import RawEvent, RawItem, RawStudy
+from redcap_dagster.emulator.odm.reports import build_reports
 from redcap_dagster.emulator.odm.roles import build_roles
 
 _FIELD_TYPES = {"select": "dropdown", "textarea": "notes"}
@@ -28,7 +30,9 @@ _VALIDATIONS = {
 }
 
 
-def build_design(raw: RawStudy, name: str, *, first_event_id: int, first_group_id: int) -> Design:
+def build_design(
+    raw: RawStudy, name: str, *, first_event_id: int, first_group_id: int, first_report_id: int
+) -> Design:
     """Build the design of a study.
 
     Args:
@@ -36,6 +40,7 @@ def build_design(raw: RawStudy, name: str, *, first_event_id: int, first_group_i
         name: What messages call the file.
         first_event_id: Number of the first event; the file holds none.
         first_group_id: Number of the first data access group; the file holds none.
+        first_report_id: Number of the first report; the file holds none.
 
     Raises:
         ProjectFileError: The definition names something it does not define, or has no field.
@@ -63,6 +68,8 @@ def build_design(raw: RawStudy, name: str, *, first_event_id: int, first_group_i
         groups=_groups(raw, first_group_id),
         roles=build_roles(raw.listed["redcap:UserRoles"]),
         survey_forms=_survey_forms(raw, forms),
+        surveys=tuple(_survey(attributes) for attributes in raw.listed["redcap:Surveys"]),
+        reports=build_reports(raw.listed["redcap:Reports"], first_report_id),
         missing_codes=_missing_codes(raw.texts.get("redcap:MissingDataCodes", "")),
     )
 
@@ -191,8 +198,18 @@ def _groups(raw: RawStudy, first_group_id: int) -> tuple[Group, ...]:
     for position, attributes in enumerate(raw.listed["redcap:DataAccessGroups"]):
         label = attributes["group_name"]
         taken = {group.unique_name for group in groups}
-        groups.append(Group(label, unique_group_name(label, taken), first_group_id + position))
+        # REDCap leaves the unique name out; an emulator that renamed groups writes it.
+        unique_name = attributes.get("unique_group_name") or unique_group_name(label, taken)
+        groups.append(Group(label, unique_name, first_group_id + position))
     return tuple(groups)
+
+
+def _survey(attributes: Mapping[str, str]) -> Survey:
+    return Survey(
+        form=attributes["form_name"],
+        title=attributes.get("title", ""),
+        save_and_return=attributes.get("save_and_return", "") == "1",
+    )
 
 
 def _survey_forms(raw: RawStudy, forms: tuple[Form, ...]) -> tuple[str, ...]:

@@ -33,6 +33,9 @@ _ATTRIBUTES = {
     "lock_records_customization": "lock_record_customize",
     "lock_records": "lock_record",
     "lock_records_all_forms": "lock_record_multiform",
+    "random_setup": "random_setup",
+    "random_dashboard": "random_dashboard",
+    "random_perform": "random_perform",
 }
 _FORM_RIGHT = re.compile(r"\[([^,\]]+),(\d+)\]")
 
@@ -52,6 +55,21 @@ def build_roles(listed: Iterable[Mapping[str, str]]) -> tuple[Role, ...]:
         )
         for attributes in listed
     )
+
+
+def role_attributes(role: Role) -> dict[str, str | int]:
+    """Return the attributes of a role's `redcap:UserRoles` element."""
+    return {
+        "role_name": role.label,
+        "unique_role_name": role.unique_name,
+        **{attribute: role.rights.get(right, 0) for right, attribute in _ATTRIBUTES.items()},
+        "data_export_instruments": _written_form_rights(role.forms_export),
+        "data_entry": _written_form_rights(role.forms),
+    }
+
+
+def _written_form_rights(rights: Mapping[str, int]) -> str:
+    return "".join(f"[{form},{right}]" for form, right in rights.items())
 
 
 def _form_rights(text: str) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from redcap_dagster.emulator.errors import ProjectFileError
 from redcap_dagster.emulator.names import checkbox_column, timestamp_column
 from redcap_dagster.emulator.odm.events import End, Start
 
+_ODM_DATETIME = re.compile(r"\d{4}-\d\d-\d\dT")
 GROUP_COLUMN = "redcap_data_access_group"
 IDENTIFIER_COLUMN = "redcap_survey_identifier"
 
@@ -138,7 +140,7 @@ class _Reader:
                 value, "application/octet-stream", None
             )
             return
-        if column in self._datetimes:
+        if column in self._datetimes and _ODM_DATETIME.match(value):
             value = value.replace("T", " ", 1)
         self.record.rows[self._key][column] = value
 

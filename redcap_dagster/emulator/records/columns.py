@@ -26,6 +26,7 @@ class Column:
         choice: The choice a checkbox column stands for, or None.
         choices: What its codes mean.
         default: What a cell holds when the form applies to the row and nothing is stored.
+        combined: For a checkbox field in one column: stored column and choice of each box.
     """
 
     name: str
@@ -36,6 +37,12 @@ class Column:
     choice: Choice | None = None
     choices: tuple[Choice, ...] = ()
     default: str = ""
+    combined: tuple[tuple[str, Choice], ...] = ()
+
+    @property
+    def stored_names(self) -> tuple[str, ...]:
+        """The stored columns its cells are made of."""
+        return tuple(name for name, _ in self.combined) or (self.name,)
 
 
 def plan_columns(design: Design, request: RecordRequest) -> tuple[Column, ...]:
@@ -75,7 +82,7 @@ def _form_columns(design: Design, request: RecordRequest, form: str) -> list[Col
         and entry.name != design.record_id_field
         and entry.name not in request.hidden.fields
         and request.asks_field(entry.name, form)
-        for column in field_columns(design, entry)
+        for column in _asked_columns(design, request, entry)
     ]
     status = status_column(form)
     if request.asks_field(status, form):
@@ -86,6 +93,16 @@ def _form_columns(design: Design, request: RecordRequest, form: str) -> list[Col
     if (columns or form in request.forms) and request.survey_fields and form in design.survey_forms:
         columns.insert(0, Column(timestamp_column(form), "Survey Timestamp", form=form))
     return columns
+
+
+def _asked_columns(design: Design, request: RecordRequest, entry: Field) -> Iterator[Column]:
+    if not request.combined_checkboxes or entry.field_type != "checkbox":
+        return field_columns(design, entry)
+    boxes = tuple(
+        (checkbox_column(entry.name, choice.code), choice)
+        for choice in design.checkbox_choices(entry)
+    )
+    return iter((Column(entry.name, entry.label, form=entry.form, field=entry, combined=boxes),))
 
 
 def field_columns(design: Design, entry: Field) -> Iterator[Column]:

@@ -24,6 +24,7 @@ class _Shape(NamedTuple):
     keys: tuple[tuple[str | None, str], ...]
     changes: tuple[tuple[int, Change], ...]
     blanks: tuple[tuple[int, tuple[str, ...]], ...]
+    combined: tuple[tuple[int, tuple[tuple[str, str], ...]], ...]
 
 
 class FlatExport:
@@ -42,7 +43,9 @@ class FlatExport:
         self._changes = [
             column_change(design, request, column, document_name) for column in columns
         ]
-        self._asked_keys = [column.name for column in columns if column.kind == "value"]
+        self._asked_keys = [
+            name for column in columns if column.kind == "value" for name in column.stored_names
+        ]
         self._asked_forms = {column.form for column in columns if column.form}
         self._has_record_id = any(column.kind == "record" for column in columns)
         self._shapes: dict[tuple[str, str, bool], _Shape] = {}
@@ -70,6 +73,9 @@ class FlatExport:
         line: list[Cell] = [get(key, default) for key, default in shape.keys]  # type: ignore[arg-type]
         for position, change in shape.changes:
             line[position] = change(str(line[position])) if line[position] != "" else ""
+        for position, boxes in shape.combined:
+            ticked = (text for name, text in boxes if name in row.cells)
+            line[position] = self._request.combined_checkboxes.join(ticked)
         for position, columns in shape.blanks:
             if any(column in row.cells for column in columns):
                 line[position] = ""
@@ -103,6 +109,7 @@ class FlatExport:
         keys: list[tuple[str | None, str]] = []
         changes: list[tuple[int, Change]] = []
         blanks: list[tuple[int, tuple[str, ...]]] = []
+        combined: list[tuple[int, tuple[tuple[str, str], ...]]] = []
         codes = {code.code for code in self._design.missing_codes}
         for position, column in enumerate(self._columns):
             applies = column.kind == "value" and column.form in forms
@@ -110,7 +117,15 @@ class FlatExport:
             change = self._changes[position]
             if applies and change is not None:
                 changes.append((position, change))
+            if applies and column.combined:
+                combined.append((position, self._box_texts(column)))
             ordinary = column.choice is not None and column.choice.code not in codes
             if applies and codes and ordinary and column.field is not None:
                 blanks.append((position, missing_code_columns(self._design, column.field)))
-        return _Shape(tuple(keys), tuple(changes), tuple(blanks))
+        return _Shape(tuple(keys), tuple(changes), tuple(blanks), tuple(combined))
+
+    def _box_texts(self, column: Column) -> tuple[tuple[str, str], ...]:
+        labels = self._request.labels
+        return tuple(
+            (name, choice.label if labels else choice.code) for name, choice in column.combined
+        )

@@ -27,6 +27,8 @@ class RecordRequest:
         events: Unique event names asked for; None is all.
         labels: Whether cells hold labels instead of codes.
         label_headers: Whether the header holds labels instead of names.
+        combined_checkboxes: What stands between the ticked choices where a checkbox field is one
+            column, or "" where each choice has its column.
         checkbox_labels: Whether a ticked checkbox shows its choice's label (`labels` only).
         survey_fields: Whether the survey identifier and time stamps are wanted.
         groups: Whether the data access group is wanted and may be shown.
@@ -45,6 +47,7 @@ class RecordRequest:
     events: frozenset[str] | None = None
     labels: bool = False
     label_headers: bool = False
+    combined_checkboxes: str = ""
     checkbox_labels: bool = False
     survey_fields: bool = False
     groups: bool = False

@@ -24,6 +24,7 @@ from redcap_dagster.emulator.synthetic.project import SyntheticProject
 TOKEN_LENGTH = 32
 _EVENTS_OF_A_PROJECT = 1000
 _GROUPS_OF_A_PROJECT = 100
+_REPORTS_OF_A_PROJECT = 100
 _HEXADECIMAL = frozenset("0123456789ABCDEF")
 
 
@@ -80,6 +81,7 @@ def load_project(
                 name,
                 first_event_id=project_id * _EVENTS_OF_A_PROJECT + 1,
                 first_group_id=project_id * _GROUPS_OF_A_PROJECT + 1,
+                first_report_id=project_id * _REPORTS_OF_A_PROJECT + 1,
             )
         design = _with_options(design, options)
         connection.execute(
