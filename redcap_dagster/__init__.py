@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from redcap_dagster.orchestration import (
         DagsterRedcapTranslator,
+        RedcapProjectComponent,
         RedcapResource,
         RedcapTableProps,
         build_redcap_assets,
@@ -24,6 +25,7 @@ __version__ = version("redcap-dagster")
 _ROOMS = {
     "DagsterRedcapTranslator": "orchestration",
     "RedcapProject": "project",
+    "RedcapProjectComponent": "orchestration",
     "RedcapResource": "orchestration",
     "RedcapTableProps": "orchestration",
     "build_redcap_assets": "orchestration",
@@ -34,6 +36,7 @@ _ROOMS = {
 __all__ = [
     "DagsterRedcapTranslator",
     "RedcapProject",
+    "RedcapProjectComponent",
     "RedcapResource",
     "RedcapTableProps",
     "build_redcap_assets",

@@ -5,6 +5,7 @@ from importlib.metadata import version
 from dagster_shared.libraries import DagsterLibraryRegistry
 
 from redcap_dagster.orchestration.assets import build_redcap_assets, redcap_assets
+from redcap_dagster.orchestration.component import RedcapProjectComponent
 from redcap_dagster.orchestration.partitions import record_partitions
 from redcap_dagster.orchestration.resource import RedcapResource
 from redcap_dagster.orchestration.study import StudyAssets
@@ -12,6 +13,7 @@ from redcap_dagster.orchestration.translator import DagsterRedcapTranslator, Red
 
 __all__ = [
     "DagsterRedcapTranslator",
+    "RedcapProjectComponent",
     "RedcapResource",
     "RedcapTableProps",
     "StudyAssets",

@@ -1,0 +1,188 @@
+"""`RedcapProjectComponent`: a study in a few lines of YAML."""
+
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import dagster as dg
+from dagster.components import DefsStateConfig, DefsStateConfigArgs, ResolvedDefsStateConfig
+from dagster.components.utils.translation import TranslationFn, TranslationFnResolver
+from dagster_shared.serdes.objects.models.defs_state_info import DefsStateManagementType
+from pydantic import Field
+
+from redcap_dagster.export import read_design
+from redcap_dagster.orchestration.assets import redcap_assets
+from redcap_dagster.orchestration.materialize import RedcapEvent
+from redcap_dagster.orchestration.partitions import record_partitions
+from redcap_dagster.orchestration.resource import RedcapResource
+from redcap_dagster.orchestration.scaffolder import RedcapProjectScaffolder
+from redcap_dagster.orchestration.translator import DagsterRedcapTranslator, RedcapTableProps
+from redcap_dagster.project import RedcapProject
+
+logger = logging.getLogger(__name__)
+
+# Nothing asks REDCap while a code location loads, not even `dagster dev`: a server that is down
+# would take every asset from the page.
+_STATE_IN_A_FILE = DefsStateConfigArgs(
+    management_type=DefsStateManagementType.LOCAL_FILESYSTEM, refresh_if_dev=False
+)
+
+
+@dg.scaffold_with(RedcapProjectScaffolder)
+class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
+    """A REDCap project as Dagster assets: raw records, one typed table for each instrument, checks.
+
+    The study's design is fetched when the component's state is refreshed
+    (`dg utils refresh-defs-state`), and at no other time. Override `get_asset_spec` to change how
+    tables become assets, and `execute` to change what a run does:
+
+    ```python
+    class OurStudy(RedcapProjectComponent):
+        def execute(self, context, redcap):
+            context.log.info("before the export")
+            yield from super().execute(context, redcap)
+    ```
+    """
+
+    api_url_env: str = Field(
+        default="REDCAP_API_URL",
+        description="Name of the environment variable that holds the address of the REDCap API.",
+    )
+    api_token_env: str = Field(
+        default="REDCAP_API_TOKEN",
+        description="Name of the environment variable that holds the project's API token.",
+    )
+    key_prefix: str | list[str] | None = Field(
+        default=None, description="Put before every asset key.", examples=["asthma"]
+    )
+    out_dir: str | None = Field(
+        default=None,
+        description="Folder to publish the Parquet files in; `data/<prefix>` by default.",
+    )
+    record_buckets: int | None = Field(
+        default=None,
+        description="Split the records into so many stable partitions; none by default.",
+        examples=[16],
+    )
+    pool: str | None = Field(
+        default=None, description="Concurrency pool of the export; one for each server is good."
+    )
+    schedule: str | None = Field(
+        default=None,
+        description="Cron schedule that materializes the whole study.",
+        examples=["0 3 * * *"],
+    )
+    verify_tls: bool = Field(default=True, description="Check the server's certificate.")
+    ca_bundle: str | None = Field(default=None, description="File of certificates to trust.")
+    requests_per_minute: int = Field(
+        default=300, description="Most requests a minute. REDCap bans an address for good at 600."
+    )
+    concurrency: int = Field(default=4, description="Requests under way side by side.")
+    translation: (
+        Annotated[
+            TranslationFn[RedcapTableProps],
+            TranslationFnResolver[RedcapTableProps](lambda props: {"props": props}),
+        ]
+        | None
+    ) = Field(default=None, description="Changes asset specs; `props` and `spec` are at hand.")
+    defs_state: ResolvedDefsStateConfig = _STATE_IN_A_FILE
+
+    @property
+    def defs_state_config(self) -> DefsStateConfig:
+        """Where the design is kept. The key names no token."""
+        return DefsStateConfig.from_args(
+            self.defs_state, default_key=f"RedcapProjectComponent[{self._name}]"
+        )
+
+    def write_state_to_path(self, state_path: Path) -> None:
+        """Fetch the study's design and write it as a snapshot file."""
+        with self._resource().process_config_and_initialize_cm() as redcap:
+            read_design(redcap.get_client()).snapshot(state_path)
+
+    def build_defs_from_state(
+        self,
+        context: dg.ComponentLoadContext,  # noqa: ARG002 - Dagster's signature
+        state_path: Path | None,
+    ) -> dg.Definitions:
+        """The study's definitions from its snapshot; none, and a loud warning, without one."""
+        if state_path is None:
+            logger.warning(
+                "The REDCap study %s has NO ASSETS: its design was never fetched. Set %s and %s, "
+                "then run: dg utils refresh-defs-state",
+                self._name,
+                self.api_url_env,
+                self.api_token_env,
+            )
+            return dg.Definitions()
+        assets = self._assets(RedcapProject.from_snapshot(state_path))
+        schedules = [] if self.schedule is None else [self._schedule(assets, self.schedule)]
+        return dg.Definitions(
+            assets=[assets], resources={self._resource_key: self._resource()}, schedules=schedules
+        )
+
+    def get_asset_spec(self, props: RedcapTableProps) -> dg.AssetSpec:
+        """The spec of one table. Override it to change keys, groups, owners and so on."""
+        spec = DagsterRedcapTranslator().get_asset_spec(props)
+        return spec if self.translation is None else self.translation(spec, props)
+
+    def execute(
+        self, context: dg.AssetExecutionContext, redcap: RedcapResource
+    ) -> Iterator[RedcapEvent]:
+        """What a run does. Override it to do something before or after the export."""
+        yield from redcap.materialize(context)
+
+    @property
+    def _name(self) -> str:
+        prefix = [self.key_prefix] if isinstance(self.key_prefix, str) else self.key_prefix
+        return "/".join(prefix or [self.api_token_env])
+
+    @property
+    def _resource_key(self) -> str:
+        """A key of its own: several studies of a code location have resources side by side."""
+        return f"redcap_{re.sub('[^A-Za-z0-9]', '_', self._name)}"
+
+    def _resource(self) -> RedcapResource:
+        return RedcapResource(
+            api_url=dg.EnvVar(self.api_url_env),
+            api_token=dg.EnvVar(self.api_token_env),
+            verify_tls=self.verify_tls,
+            ca_bundle=self.ca_bundle,
+            requests_per_minute=self.requests_per_minute,
+            concurrency=self.concurrency,
+        )
+
+    def _assets(self, project: RedcapProject) -> dg.AssetsDefinition:
+        @redcap_assets(
+            project,
+            name=self._resource_key,
+            out_dir=self.out_dir,
+            key_prefix=self.key_prefix,
+            translator=_ComponentSpecs(self),
+            partitions_def=record_partitions(self.record_buckets) if self.record_buckets else None,
+            pool=self.pool,
+            required_resource_keys={self._resource_key},
+        )
+        def study_assets(context: dg.AssetExecutionContext) -> Iterator[RedcapEvent]:
+            yield from self.execute(context, getattr(context.resources, self._resource_key))
+
+        return study_assets
+
+    def _schedule(self, assets: dg.AssetsDefinition, cron: str) -> dg.ScheduleDefinition:
+        return dg.ScheduleDefinition(
+            name=f"{self._resource_key}_schedule",
+            target=dg.AssetSelection.assets(*assets.keys),
+            cron_schedule=cron,
+        )
+
+
+class _ComponentSpecs(DagsterRedcapTranslator):
+    """Asks the component, whose subclass may have overridden `get_asset_spec`."""
+
+    def __init__(self, component: RedcapProjectComponent) -> None:
+        self._component = component
+
+    def get_asset_spec(self, props: RedcapTableProps) -> dg.AssetSpec:
+        """The component's spec."""
+        return self._component.get_asset_spec(props)

@@ -1,0 +1,34 @@
+"""Writes the first file of a study, for `dg scaffold defs`."""
+
+import dagster as dg
+
+_TEMPLATE = """\
+# A REDCap project as Dagster assets. Set the two environment variables, then run
+#     dg utils refresh-defs-state
+# once, and again when the study's design has changed. Everything below can stay as it is.
+type: {type}
+
+attributes:
+  # Names of environment variables; the address ends in /api/ .
+  api_url_env: REDCAP_API_URL
+  api_token_env: REDCAP_API_TOKEN
+  key_prefix: {name}
+  # out_dir: data/{name}          # folder of the Parquet files
+  # record_buckets: 16            # stable partitions of the records, for large studies
+  # schedule: "0 3 * * *"         # the whole study, every night
+  # pool: redcap                  # one export at a time on this server
+  # translation:
+  #   owners: ["team:clinic"]
+"""
+
+
+class RedcapProjectScaffolder(dg.Scaffolder):
+    """Writes a `defs.yaml` that a person can complete in a minute."""
+
+    def scaffold(self, request: dg.ScaffoldRequest) -> None:
+        """Write the file."""
+        name = request.target_path.name
+        request.target_path.mkdir(parents=True, exist_ok=True)
+        (request.target_path / "defs.yaml").write_text(
+            _TEMPLATE.format(type=request.type_name, name=name), encoding="utf-8"
+        )
