@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from redcap_dagster.emulator.design import Design, Field
 from redcap_dagster.emulator.errors import RequestRefusedError
@@ -36,12 +37,12 @@ class ImportColumn:
     field: Field | None = None
     is_choice: bool = False
 
-    @property
+    @cached_property
     def is_calculated(self) -> bool:
         """Whether its values are computed, so that an import leaves them alone."""
         return self.field is not None and self.field.field_type == "calc"
 
-    @property
+    @cached_property
     def is_file(self) -> bool:
         """Whether its values are uploaded files."""
         return self.field is not None and self.field.field_type == "file"

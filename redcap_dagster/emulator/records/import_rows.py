@@ -95,10 +95,18 @@ class ImportReader:
         self._check_id(record_id)
         event = self._event(line, record_id)
         instrument, instance = self._repeat(line, record_id, event)
-        values = {
-            column.name: self._value(record_id, event, instrument, column, value)
-            for column, value in self._taken_cells(line, self._own_forms(event, instrument))
-        }
+        own_forms = self._own_forms(event, instrument)
+        values = {}
+        for column, value in self._taken_cells(line, own_forms):
+            misplaced = (
+                "" if column.form in own_forms else self._misplaced(event, instrument, column)
+            )
+            if misplaced:
+                self._problem(record_id, column.name, value, misplaced)
+            elif value:
+                values[column.name] = self._checked(record_id, column, value)
+            else:
+                values[column.name] = ""
         return ImportRow(record_id, event, instrument, instance, self._group(line), values)
 
     def _taken_cells(
@@ -160,17 +168,6 @@ class ImportReader:
             return instrument, 1
         # A repeating event without a number means its first occurrence.
         return ("", 0) if instrument else ("", 1)
-
-    def _value(
-        self, record_id: str, event: str, instrument: str, column: ImportColumn, value: str
-    ) -> str:
-        if not value:
-            return ""
-        misplaced = self._misplaced(event, instrument, column)
-        if misplaced:
-            self._problem(record_id, column.name, value, misplaced)
-            return ""
-        return self._checked(record_id, column, value)
 
     def _misplaced(self, event: str, instrument: str, column: ImportColumn) -> str:
         name = column.field.name if column.field else column.name
