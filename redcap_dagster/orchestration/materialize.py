@@ -219,8 +219,13 @@ class _Step:
     def _check(self, table: str) -> SchemaCheck:
         """The `schema` check of an instrument table, over all partitions of the step."""
         if table not in self.checks:
-            instruments = {spec.name: spec.instrument for spec in plan_tables(self.live)}
-            self.checks[table] = SchemaCheck(self.live, instruments[table])
+            # An instrument that is gone since the snapshot is judged by the snapshot.
+            self.checks[table] = next(
+                SchemaCheck(project, spec.instrument)
+                for project in (self.live, self.study.project)
+                for spec in plan_tables(project)
+                if spec.name == table
+            )
         return self.checks[table]
 
     def _known_tables(self) -> set[str]:

@@ -121,6 +121,33 @@ def test_a_project_with_no_records_gives_empty_tables_with_their_columns(
     ]
 
 
+def test_an_instrument_that_is_gone_since_the_snapshot_is_an_empty_table(
+    serve: "Callable[..., Study]",
+) -> None:
+    two_forms = EMPTY_STUDY.replace(
+        '<ItemGroupDef OID="visit.record_id"',
+        '<FormDef OID="Form.gone" Name="Gone" Repeating="No" redcap:FormName="gone">'
+        '<ItemGroupRef ItemGroupOID="gone.note" Mandatory="No"/></FormDef>'
+        '<ItemGroupDef OID="gone.note" Name="Gone" Repeating="No">'
+        '<ItemRef ItemOID="note" Mandatory="No" redcap:Variable="note"/></ItemGroupDef>'
+        '<ItemGroupDef OID="visit.record_id"',
+    ).replace(
+        '<ItemDef OID="visit_complete"',
+        '<ItemDef OID="note" Name="note" DataType="text" Length="9"'
+        ' redcap:Variable="note" redcap:FieldType="text">'
+        "<Question><TranslatedText>Note</TranslatedText></Question></ItemDef>"
+        '<ItemDef OID="visit_complete"',
+    )
+    before = serve(two_forms)
+    assets = build_redcap_assets(before.project, out_dir=before.out_dir)
+    after = serve(EMPTY_STUDY)
+    result = after.materialize(assets=assets)
+    assert result.success
+    assert after.table("gone") == []
+    assert "note" in read_published(after.out_dir, "gone").column_names
+    assert {check.passed for check in result.get_asset_check_evaluations()} == {True}
+
+
 def test_a_truncated_project_file_is_one_sentence(study_xml: Path) -> None:
     content = study_xml.read_bytes()
     with (
