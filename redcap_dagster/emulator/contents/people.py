@@ -5,7 +5,7 @@ from typing import Any
 from redcap_dagster.emulator.answers import Table
 from redcap_dagster.emulator.contents.call import Call, effective_rights
 from redcap_dagster.emulator.design import Group
-from redcap_dagster.emulator.state.user import RANDOMIZATION_RIGHTS, RIGHTS
+from redcap_dagster.emulator.state.user import RANDOMIZATION_RIGHTS, RIGHTS, User
 
 _LOCK_RIGHTS = 3
 _RIGHTS = RIGHTS[:-_LOCK_RIGHTS]
@@ -30,7 +30,7 @@ def export_users(call: Call) -> Table:
         "forms_export",
     )
     rows = []
-    for user in call.store.users(call.user.project_id):
+    for user in _users_by_name(call):
         group = _group(call, user.data_access_group)
         place: list[Any] = ["", "", ""]
         if group is not None:
@@ -81,10 +81,7 @@ def export_roles(call: Call) -> Table:
 
 def export_role_mapping(call: Call) -> Table:
     """Return every user with the unique name of its role, blank for none."""
-    rows = [
-        (user.username, user.role, user.data_access_group)
-        for user in call.store.users(call.user.project_id)
-    ]
+    rows = [(user.username, user.role, user.data_access_group) for user in _users_by_name(call)]
     return Table(("username", "unique_role_name", "data_access_group"), rows)
 
 
@@ -97,10 +94,13 @@ def export_groups(call: Call) -> Table:
 
 def export_group_mapping(call: Call) -> Table:
     """Return every user with the unique name of its data access group, blank for none."""
-    rows = [
-        (user.username, user.data_access_group) for user in call.store.users(call.user.project_id)
-    ]
+    rows = [(user.username, user.data_access_group) for user in _users_by_name(call)]
     return Table(("username", "redcap_data_access_group"), rows)
+
+
+def _users_by_name(call: Call) -> list[User]:
+    # As in PyCap's documentation, where a user added last is listed first.
+    return sorted(call.store.users(call.user.project_id), key=lambda user: user.username)
 
 
 def _group(call: Call, unique_name: str) -> Group | None:

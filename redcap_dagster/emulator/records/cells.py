@@ -37,8 +37,13 @@ def missing_code_columns(design: Design, entry: Field) -> tuple[str, ...]:
 
 
 def event_label(design: Design, event: Event) -> str:
-    """Return the label of an event; with more than one arm it names the arm."""
-    return event.name if len(design.arms) == 1 else full_event_label(design, event.unique_name)
+    """Return the label of an event; with events in more than one arm it names the arm.
+
+    An arm without events does not count: PyCap's documentation shows an export beside one.
+    """
+    if len({each.arm_number for each in design.events}) == 1:
+        return event.name
+    return full_event_label(design, event.unique_name)
 
 
 def full_event_label(design: Design, unique_name: str) -> str:
