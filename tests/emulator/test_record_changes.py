@@ -1,6 +1,7 @@
 """Records deleted, renamed and randomized, and what the log says of it all."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -207,6 +208,24 @@ def test_a_deleted_record_can_be_made_again_and_its_log_stays(
         ("Create record (API) 8 (Start (Arm 1: Drug))", "id = '8', name = 'Di'", "8"),
         ("Delete record 8", "id = '8'", "8"),
     ]
+
+
+def test_the_files_of_a_deleted_record_go_with_it(
+    redcap: RedcapEmulator, project_xml: Any, ask: Any, delete: Any
+) -> None:
+    fields = [*FIELDS[:2], {"field_name": "scan", "form_name": "intake", "field_type": "file"}]
+    rows = [{"id": record, "scan": "scan.png"} for record in ("1", "2", "3")]
+    token = redcap.add_project(project_xml(fields, rows))
+    user = redcap.store.user_of(token)
+    assert user is not None
+    assert delete(token, "1") == (200, "1")
+    assert delete(token, "2", instrument="intake") == (200, "1")
+    with closing(redcap.store.connect()) as connection:
+        kept = connection.execute(
+            "SELECT count(*) FROM document WHERE project_id = ?", (user.project_id,)
+        ).fetchone()
+    assert kept == (1,)
+    assert ask(token, "record", **{"fields[0]": "scan"}).text == "scan\nscan.png\n"
 
 
 def test_delete_logging_takes_the_values_out_of_the_log(token: str, ask: Any, delete: Any) -> None:
