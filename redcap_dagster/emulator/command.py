@@ -29,7 +29,7 @@ def build_parser(prog: str = "redcap-dagster emulator") -> argparse.ArgumentPars
     parser.add_argument("projects", nargs="*", metavar="PROJECT.xml", help="project XML to serve")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 is a free one")
-    parser.add_argument("--super-token", metavar="T", help="super token that may ask the version")
+    parser.add_argument("--super-token", metavar="T", help="super token that may create projects")
     parser.add_argument(
         "--state", metavar="FILE", help="keep projects, tokens and data in this file"
     )

@@ -15,6 +15,7 @@ from redcap_dagster.emulator.answers import (
     error_body,
 )
 from redcap_dagster.emulator.contents.call import ODM, Call, Method
+from redcap_dagster.emulator.contents.create import NO_PERMISSION, create_project
 from redcap_dagster.emulator.contents.methods import CONTENTS, METHODS_BY_NAME
 from redcap_dagster.emulator.contents.rights import require_rights
 from redcap_dagster.emulator.contents.told import tell_of_export
@@ -73,7 +74,7 @@ class Dispatcher:
     Args:
         store: The state.
         redcap_version: What `content=version` answers.
-        super_token: A token that may ask for the version, or None.
+        super_token: A token that may ask for the version and create projects, or None.
         options: How the server behaves where nobody knows.
     """
 
@@ -105,11 +106,11 @@ class Dispatcher:
         content = parameters.text("content")
         if not content:
             raise NOT_IMPLEMENTED
-        if content == "version" and self._is_super(parameters):
-            return _reply(Text(self._redcap_version), _body_format(parameters), ",")
+        if self._is_super(parameters):
+            return _reply(self._super_answer(content, parameters), _body_format(parameters), ",")
         user = self._store.user_of(parameters.text("token").strip())
         if user is None:
-            raise RequestRefusedError("You do not have permissions to use the API", status=403)
+            raise NO_PERMISSION
         method = _method(content, parameters)
         body_format = _body_format(parameters, method)
         delimiter = _delimiter(parameters)
@@ -135,6 +136,13 @@ class Dispatcher:
         if isinstance(answer, Table):
             answer = change(answer)
         return _reply(answer, body_format, delimiter)
+
+    def _super_answer(self, content: str, parameters: Parameters) -> Text:
+        if content == "version":
+            return Text(self._redcap_version)
+        if content == "project" and "data" in parameters:
+            return create_project(self._store, parameters, _body_format(parameters))
+        raise NO_PERMISSION
 
     def _is_super(self, parameters: Parameters) -> bool:
         return self._super_token is not None and parameters.text("token") == self._super_token

@@ -69,7 +69,7 @@ class RedcapEmulator:
         state: File that keeps projects, tokens and data; None keeps them until the end only.
         host: Address to listen on; loopback unless there is a reason.
         port: Port to listen on; 0 takes a free one.
-        super_token: A super token that may ask for the version, or None.
+        super_token: A super token that may ask for the version and create projects, or None.
         redcap_version: What the server says it is.
         options: How the server behaves where nobody knows.
         clock: The server's local time, as the log and new files carry it.
@@ -200,6 +200,7 @@ class RedcapEmulator:
         title: str | None = None,
         creation_time: str | None = None,
         project_id: int | None = None,
+        production_time: str | None = None,
     ) -> str:
         """Load a project.
 
@@ -213,6 +214,9 @@ class RedcapEmulator:
             title: Title instead of the one in the file.
             creation_time: `YYYY-MM-DD HH:MM:SS` instead of the time the file was written.
             project_id: Number of the project; the next free one when None.
+            production_time: `YYYY-MM-DD HH:MM:SS` at which the project was moved to Production
+                status, in which REDCap refuses changes to the design; None leaves it in
+                Development.
 
         Returns:
             The API token.
@@ -228,6 +232,7 @@ class RedcapEmulator:
             title=title,
             creation_time=creation_time,
             project_id=project_id,
+            production_time=production_time,
         )
         if isinstance(xml, SyntheticProject):
             if records is not None:

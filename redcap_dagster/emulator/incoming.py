@@ -14,7 +14,7 @@ Value = str | dict[str, str]
 IncomingRow = dict[str, Value]
 
 _BAD_FORMAT = "The data is not in the specified format."
-_ROW_DEPTH = 2
+_ROW = "item"
 
 
 def incoming_rows(
@@ -110,25 +110,28 @@ def _json_text(value: Any) -> str:
 def _xml_rows(text: str) -> list[IncomingRow]:
     rows: list[IncomingRow] = []
     path: list[str] = []
+    depth = 0
     try:
         for step in iter_xml(io.BytesIO(text.encode("utf-8", "surrogatepass")), "The data"):
             if isinstance(step, Start):
                 path.append(step.tag)
-                if len(path) == _ROW_DEPTH:
+                # A row alone may stand without anything around it, as project attributes do.
+                depth = depth or (1 if step.tag == _ROW else 2)
+                if len(path) == depth:
                     rows.append({})
             else:
-                _xml_end(step, path, rows)
+                _xml_end(step, path[depth:], rows)
                 path.pop()
     except ProjectFileError as error:
         raise bad_format() from error
     return rows
 
 
-def _xml_end(step: End, path: Sequence[str], rows: Sequence[IncomingRow]) -> None:
-    depth = len(path) - _ROW_DEPTH
-    if depth == 1:
+def _xml_end(step: End, inside: Sequence[str], rows: Sequence[IncomingRow]) -> None:
+    """Take the text of an element into the last row; `inside` is its path in that row."""
+    if len(inside) == 1:
         rows[-1].setdefault(step.tag, step.text)
-    elif depth > 1:
-        nested = rows[-1].setdefault(path[_ROW_DEPTH], {})
+    elif inside:
+        nested = rows[-1].setdefault(inside[0], {})
         if isinstance(nested, dict):
             nested[step.tag] = step.text

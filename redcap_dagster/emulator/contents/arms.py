@@ -17,6 +17,7 @@ from redcap_dagster.emulator.design import Arm, Design, Event
 from redcap_dagster.emulator.errors import RequestRefusedError
 from redcap_dagster.emulator.names import unique_event_name
 from redcap_dagster.emulator.state.designs import forget_events
+from redcap_dagster.emulator.state.numbers import next_event_id
 
 
 def import_arms(call: Call) -> Text:
@@ -61,7 +62,7 @@ def import_events(call: Call) -> Text:
     rows = imported_rows(call, ("event_name", "arm_num"))
 
     def change(connection: sqlite3.Connection, design: Design) -> Design:
-        first_id = _next_event_id(call, design)
+        first_id = next_event_id(call.user.project_id, design)
         if call.parameters.flag("override"):
             design = _without_all_events(connection, call, design)
         for position, row in enumerate(rows):
@@ -98,11 +99,6 @@ def _needed_names(call: Call, parameter: str, known: set[str]) -> tuple[str, ...
 
 def _without_all_events(connection: sqlite3.Connection, call: Call, design: Design) -> Design:
     return forget_events(connection, call.user.project_id, design, frozenset(design.event_order))
-
-
-def _next_event_id(call: Call, design: Design) -> int:
-    used = [event.event_id for event in design.events]
-    return max(used, default=call.user.project_id * 1000) + 1
 
 
 def _with_event(

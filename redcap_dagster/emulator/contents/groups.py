@@ -10,9 +10,8 @@ from redcap_dagster.emulator.design import Design, Group
 from redcap_dagster.emulator.errors import RequestRefusedError
 from redcap_dagster.emulator.names import unique_group_name
 from redcap_dagster.emulator.state.designs import read_design
+from redcap_dagster.emulator.state.numbers import first_group_id
 from redcap_dagster.emulator.state.people import unknown_user
-
-_GROUPS_OF_A_PROJECT = 100
 
 
 def import_groups(call: Call) -> Text:
@@ -35,8 +34,8 @@ def _put_group(
     label = row["data_access_group_name"]
     wanted = row.get("unique_group_name", "")
     if not wanted:
-        first = call.user.project_id * _GROUPS_OF_A_PROJECT
-        group_id = max((group.group_id for group in groups), default=first) + 1
+        first = first_group_id(call.user.project_id)
+        group_id = max((group.group_id + 1 for group in groups), default=first)
         taken = {group.unique_name for group in groups}
         groups.append(Group(label, unique_group_name(label, taken), group_id))
         return

@@ -7,6 +7,7 @@ from redcap_dagster.emulator.contents.arms import (
     import_events,
 )
 from redcap_dagster.emulator.contents.call import Method, Parameter
+from redcap_dagster.emulator.contents.create import refuse_without_super_token
 from redcap_dagster.emulator.contents.dictionary import export_field_names, export_metadata
 from redcap_dagster.emulator.contents.dictionary_import import import_metadata
 from redcap_dagster.emulator.contents.files import delete_file, export_file, import_file
@@ -44,6 +45,7 @@ from redcap_dagster.emulator.contents.repository import (
     list_folder,
 )
 from redcap_dagster.emulator.contents.roles import delete_roles, import_role_mapping, import_roles
+from redcap_dagster.emulator.contents.settings import import_project_settings
 from redcap_dagster.emulator.contents.structure import (
     export_arms,
     export_events,
@@ -236,8 +238,23 @@ METHODS: tuple[Method, ...] = (
         ),
     ),
     Method("metadata", "import", "Import metadata", import_metadata, (_DATA,), formats=()),
-    Method("project", "import", "Create a project"),
-    Method("project_settings", "import", "Import project information"),
+    Method(
+        "project",
+        "import",
+        "Create a project",
+        refuse_without_super_token,
+        (_DATA, Parameter("odm")),
+        formats=(),
+        note="needs the super token",
+    ),
+    Method(
+        "project_settings",
+        "import",
+        "Import project information",
+        import_project_settings,
+        (_DATA,),
+        formats=(),
+    ),
     Method(
         "project_xml",
         "export",

@@ -3,7 +3,7 @@
 import json
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -17,14 +17,18 @@ from redcap_dagster.emulator.odm.events import End, Start, iter_xml
 from redcap_dagster.emulator.odm.rows import LoadedRecord, iter_records
 from redcap_dagster.emulator.odm.source import XmlSource, open_source
 from redcap_dagster.emulator.state.documents import add_document, pieces_of
+from redcap_dagster.emulator.state.numbers import (
+    first_event_id,
+    first_group_id,
+    first_report_id,
+    free_project_id,
+    next_group_id,
+)
 from redcap_dagster.emulator.state.store import Store, rights_to_json
 from redcap_dagster.emulator.state.user import Rights, User
 from redcap_dagster.emulator.synthetic.project import SyntheticProject
 
 TOKEN_LENGTH = 32
-_EVENTS_OF_A_PROJECT = 1000
-_GROUPS_OF_A_PROJECT = 100
-_REPORTS_OF_A_PROJECT = 100
 _HEXADECIMAL = frozenset("0123456789ABCDEF")
 
 
@@ -39,6 +43,9 @@ class ProjectOptions:
         title: Title instead of the one in the file.
         creation_time: `YYYY-MM-DD HH:MM:SS` instead of the time the file was written.
         project_id: Number of the project; the next free one when None.
+        production_time: When the project was moved to Production status, `YYYY-MM-DD HH:MM:SS`;
+            None leaves it in Development.
+        change: A last change to the design, or None.
     """
 
     token: str | None = None
@@ -47,6 +54,8 @@ class ProjectOptions:
     title: str | None = None
     creation_time: str | None = None
     project_id: int | None = None
+    production_time: str | None = None
+    change: Callable[[Design], Design] | None = None
 
 
 def load_project(
@@ -70,18 +79,19 @@ def load_project(
     with ExitStack() as stack:
         file, name = open_source(source)
         stack.enter_context(file)
-        digest = source_digest(source)
+        # A file that a client sends makes a new project each time.
+        digest = "" if options.change else source_digest(source)
         connection = stack.enter_context(store.writing())
-        project_id = _free_project_id(connection, options.project_id)
+        project_id = free_project_id(connection, options.project_id)
         walk = iter_xml(file, name)
         with _reading(name):
             root = read_root(walk, name)
             design = build_design(
                 read_study(walk, root, name),
                 name,
-                first_event_id=project_id * _EVENTS_OF_A_PROJECT + 1,
-                first_group_id=project_id * _GROUPS_OF_A_PROJECT + 1,
-                first_report_id=project_id * _REPORTS_OF_A_PROJECT + 1,
+                first_event_id=first_event_id(project_id),
+                first_group_id=first_group_id(project_id),
+                first_report_id=first_report_id(project_id),
             )
         design = _with_options(design, options)
         connection.execute(
@@ -97,14 +107,7 @@ def load_project(
             "UPDATE project SET design = ? WHERE project_id = ?",
             (json.dumps(design_to_json(design)), project_id),
         )
-        return add_user(
-            connection,
-            project_id,
-            design,
-            username=options.username,
-            token=options.token,
-            data_access_group=options.data_access_group,
-        )
+        return _add_first_user(connection, project_id, design, options)
 
 
 def load_synthetic_project(store: Store, made: SyntheticProject, options: ProjectOptions) -> User:
@@ -113,29 +116,58 @@ def load_synthetic_project(store: Store, made: SyntheticProject, options: Projec
     Raises:
         EmulatorError: The token, number or group asked for cannot be given.
     """
+
+    def numbered(project_id: int) -> Design:
+        return made.numbered_design(first_event_id(project_id), first_group_id(project_id))
+
+    return load_design(store, numbered, options, made.iter_records(), made.name)
+
+
+def load_design(
+    store: Store,
+    make_design: Callable[[int], Design],
+    options: ProjectOptions,
+    records: Iterable[LoadedRecord] = (),
+    name: str = "",
+) -> User:
+    """Make a project of a design, without a file, and its first user.
+
+    Args:
+        store: The state.
+        make_design: Makes the design of the number that the project gets.
+        options: What the design does not say.
+        records: The project's records.
+        name: What tells it from other projects when a state is used again.
+
+    Raises:
+        EmulatorError: The token, number or group asked for cannot be given.
+    """
     with store.writing() as connection:
-        project_id = _free_project_id(connection, options.project_id)
-        design = made.numbered_design(
-            project_id * _EVENTS_OF_A_PROJECT + 1, project_id * _GROUPS_OF_A_PROJECT + 1
-        )
-        design = _with_options(design, options)
+        project_id = free_project_id(connection, options.project_id)
+        design = _with_options(make_design(project_id), options)
         connection.execute(
             "INSERT INTO project (project_id, design, source_digest) VALUES (?, ?, ?)",
             (
                 project_id,
                 json.dumps(design_to_json(design)),
-                sha256(made.name.encode()).hexdigest(),
+                sha256(name.encode()).hexdigest(),
             ),
         )
-        _insert_records(store, connection, project_id, made.iter_records())
-        return add_user(
-            connection,
-            project_id,
-            design,
-            username=options.username,
-            token=options.token,
-            data_access_group=options.data_access_group,
-        )
+        _insert_records(store, connection, project_id, records)
+        return _add_first_user(connection, project_id, design, options)
+
+
+def _add_first_user(
+    connection: sqlite3.Connection, project_id: int, design: Design, options: ProjectOptions
+) -> User:
+    return add_user(
+        connection,
+        project_id,
+        design,
+        username=options.username,
+        token=options.token,
+        data_access_group=options.data_access_group,
+    )
 
 
 def source_digest(source: XmlSource) -> str:
@@ -195,22 +227,16 @@ def _reading(name: str) -> Iterator[None]:
         ) from error
 
 
-def _free_project_id(connection: sqlite3.Connection, wanted: int | None) -> int:
-    if wanted is None:
-        found = connection.execute("SELECT coalesce(max(project_id), 0) + 1 FROM project")
-        return int(found.fetchone()[0])
-    if connection.execute("SELECT 1 FROM project WHERE project_id = ?", (wanted,)).fetchone():
-        raise EmulatorError(f"There is a project {wanted} already: give another number.")
-    return wanted
-
-
 def _with_options(design: Design, options: ProjectOptions) -> Design:
     settings = design.settings
     if options.title is not None:
         settings = replace(settings, title=options.title)
     if options.creation_time is not None:
         settings = replace(settings, creation_time=options.creation_time)
-    return replace(design, settings=settings)
+    if options.production_time is not None:
+        settings = replace(settings, production_time=options.production_time)
+    design = replace(design, settings=settings)
+    return design if options.change is None else options.change(design)
 
 
 def _with_groups_of_records(
@@ -223,7 +249,7 @@ def _with_groups_of_records(
         (project_id,),
     )
     unlisted = [name for (name,) in found if name and name not in known]
-    first = project_id * _GROUPS_OF_A_PROJECT + len(design.groups) + 1
+    first = next_group_id(project_id, design)
     added = tuple(Group(name, name, first + position) for position, name in enumerate(unlisted))
     return replace(design, groups=design.groups + added)
 
@@ -246,7 +272,7 @@ def _insert_records(
     store: Store,
     connection: sqlite3.Connection,
     project_id: int,
-    records: Iterator[LoadedRecord],
+    records: Iterable[LoadedRecord],
 ) -> None:
     changed_at = store.audit_log.now()
     for record in records:
