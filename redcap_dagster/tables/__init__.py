@@ -7,19 +7,25 @@
 
 from redcap_dagster.tables.cast import CastColumn, cast_text, misfit_rule
 from redcap_dagster.tables.conservation import CellCount, CellLedger
+from redcap_dagster.tables.flat_tables import (
+    plan_missing_reasons_table,
+    plan_records_table,
+    plan_rejected_values_table,
+)
 from redcap_dagster.tables.frames import to_pandas
-from redcap_dagster.tables.layout import (
+from redcap_dagster.tables.layout import plan_tables
+from redcap_dagster.tables.manifest import PublishedExtract, PublishedTable
+from redcap_dagster.tables.names import (
+    MISSING_REASONS,
     NOT_COMPLETED,
     RECORDS,
     REJECTED_VALUES,
     STUDY_TABLE_NAMES,
     companion_name,
-    plan_records_table,
-    plan_rejected_values_table,
-    plan_tables,
+    label_name,
     table_name,
 )
-from redcap_dagster.tables.manifest import PublishedExtract, PublishedTable
+from redcap_dagster.tables.options import DEFAULT_TABLE_OPTIONS, TableOptions
 from redcap_dagster.tables.publish import ExtractWriter
 from redcap_dagster.tables.shelf import (
     current_extract,
@@ -40,6 +46,8 @@ from redcap_dagster.tables.spec import (
 from redcap_dagster.tables.split import SplitChunk, split_chunk
 
 __all__ = [
+    "DEFAULT_TABLE_OPTIONS",
+    "MISSING_REASONS",
     "NOT_COMPLETED",
     "RECORDS",
     "REJECTED_VALUES",
@@ -55,6 +63,7 @@ __all__ = [
     "RowKind",
     "SplitChunk",
     "TableColumn",
+    "TableOptions",
     "TableSpec",
     "TableStructure",
     "cast_text",
@@ -62,7 +71,9 @@ __all__ = [
     "current_extract",
     "format_layout",
     "has_extract",
+    "label_name",
     "misfit_rule",
+    "plan_missing_reasons_table",
     "plan_records_table",
     "plan_rejected_values_table",
     "plan_tables",

@@ -13,6 +13,9 @@ INTEGER = pa.int64()
 BOOLEAN = pa.bool_()
 TIMESTAMP = pa.timestamp("ms")
 TIME = pa.time32("ms")
+CATEGORY = pa.dictionary(pa.int32(), TEXT, ordered=True)
+# The name of the items is the one that Parquet gives them.
+TEXT_LIST = pa.list_(pa.field("element", TEXT))
 
 ARROW_TYPES: dict[ValueKind, pa.DataType] = {
     "text": TEXT,

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redcap_dagster.errors import ConservationError
-from redcap_dagster.tables.spec import TableSpec
+from redcap_dagster.tables.spec import TableColumn, TableSpec
 
 _MOST_NAMES_SHOWN = 20
 
@@ -119,6 +119,7 @@ def count_cells(
     received: Mapping[str, int],
     tables: Iterable[tuple[TableSpec, pa.Table]],
     rejected: pa.Table,
+    unticked: Mapping[str, int],
 ) -> dict[str, CellCount]:
     """Count the cells of finished tables by the export column they came from.
 
@@ -126,16 +127,35 @@ def count_cells(
         received: Non-blank cells by export column.
         tables: Instrument tables as they will be written.
         rejected: The rows of `rejected_values` as they will be written.
+        unticked: Cells of checkboxes that a list holds by not listing their choice. The only
+            ones that cannot be counted in the finished table.
     """
     counts = {name: CellCount(received=count) for name, count in received.items()}
     for spec, table in tables:
         for column, values in zip(spec.columns, table.columns, strict=True):
-            if column.source is not None:
-                name, filled = column.source.name, len(values) - values.null_count
+            for name, filled in _filled_cells(column, values).items():
                 is_code = column.role == "missing_code"
                 cell = CellCount(coded=filled) if is_code else CellCount(typed=filled)
                 counts[name] = counts.get(name, CellCount()) + cell
+    for name, count in unticked.items():
+        counts[name] = counts.get(name, CellCount()) + CellCount(typed=count)
     for item in pc.value_counts(rejected.column("field")).to_pylist():
         name = item["values"]
         counts[name] = counts.get(name, CellCount()) + CellCount(rejected=item["counts"])
     return counts
+
+
+def _filled_cells(column: TableColumn, values: pa.ChunkedArray) -> dict[str, int]:
+    """Cells of a finished column by the export column they came from."""
+    if column.source is not None:
+        return {column.source.name: len(values) - values.null_count}
+    if not column.choice_sources:
+        return {}
+    listed = {
+        item["values"]: item["counts"]
+        for item in pc.value_counts(pc.list_flatten(values)).to_pylist()
+    }
+    return {
+        source.name: listed.get(choice.label, 0)
+        for source, choice in zip(column.choice_sources, column.choices, strict=True)
+    }

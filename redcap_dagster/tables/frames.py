@@ -3,6 +3,8 @@
 import pandas as pd
 import pyarrow as pa
 
+from redcap_dagster.tables.choices import with_categories
+
 _DTYPES: dict[pa.DataType, pd.api.extensions.ExtensionDtype] = {
     pa.string(): pd.StringDtype(),
     pa.int64(): pd.Int64Dtype(),
@@ -21,8 +23,10 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
         Columns and rows in the table's order, with a plain row number as index. `string`,
         `Int64`, `Float64` and `boolean` columns hold `pd.NA` where the cell is null. Dates and
         timestamps are `datetime64[s]`, and times, of day or as a duration, `timedelta64[s]`,
-        both with `NaT`.
+        both with `NaT`. Labels of choices are ordered categoricals with all categories of the
+        field, and lists are arrays in an `object` column, with None where null.
     """
+    table = with_categories(table)
     columns = [_seconds(column) for column in table.columns]
     seconds = pa.table(columns, names=table.column_names)
     frame: pd.DataFrame = seconds.to_pandas(types_mapper=_DTYPES.get)

@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from redcap_dagster.errors import TableError
-from redcap_dagster.tables.layout import REJECTED_VALUES, table_name
 from redcap_dagster.tables.manifest import PublishedExtract, table_file
+from redcap_dagster.tables.names import table_name
 from redcap_dagster.tables.shelf import current_extract, has_extract
 
 
@@ -34,20 +34,21 @@ def link_table(previous: PublishedExtract, name: str, folder: Path) -> None:
         shutil.copy2(source, target)
 
 
-def older_rejected_values(
-    previous: PublishedExtract, kept: Collection[str], schema: pa.Schema
+def older_cell_facts(
+    previous: PublishedExtract, name: str, kept: Collection[str], schema: pa.Schema
 ) -> pa.Table:
-    """The rejected values of instruments whose tables are taken over.
+    """What a table such as `rejected_values` says of instruments whose tables are taken over.
 
     Args:
-        previous: The extract before; it has a table of rejected values.
+        previous: The extract before; it has the table.
+        name: Name of the table: `rejected_values` or `missing_reasons`.
         kept: Names of the tables that are taken over.
-        schema: Of the new extract's rejected values.
+        schema: Of the new extract's table.
 
     Raises:
         TableError: The record id field had another name then, so the rows cannot stand together.
     """
-    with pq.ParquetFile(previous.file(REJECTED_VALUES)) as file:
+    with pq.ParquetFile(previous.file(name)) as file:
         rows = file.read()
     if rows.schema.names != schema.names:
         raise TableError(

@@ -8,14 +8,15 @@ from collections.abc import Iterator, Sequence
 
 from redcap_dagster.errors import DesignError
 from redcap_dagster.project import (
-    DictionaryField,
     ExportColumn,
     Instrument,
     RedcapProject,
     plan_export_columns,
-    value_kind,
 )
-from redcap_dagster.tables.arrow_types import ARROW_TYPES, BOOLEAN, INTEGER, TEXT, TIMESTAMP
+from redcap_dagster.tables.arrow_types import INTEGER, TEXT
+from redcap_dagster.tables.flat_tables import plan_missing_reasons_table
+from redcap_dagster.tables.names import table_name
+from redcap_dagster.tables.options import DEFAULT_TABLE_OPTIONS, TableOptions
 from redcap_dagster.tables.spec import (
     ColumnRole,
     Placement,
@@ -24,65 +25,25 @@ from redcap_dagster.tables.spec import (
     TableSpec,
     TableStructure,
 )
-
-RECORDS = "records"
-"""Name of the table that keeps the flat export as it came."""
-
-REJECTED_VALUES = "rejected_values"
-"""Name of the table that lists what fits no typed table."""
-
-STUDY_TABLE_NAMES = frozenset(
-    {
-        "arms",
-        "attachments",
-        "audit_log",
-        "data_access_groups",
-        "events",
-        "form_event_mappings",
-        "instruments",
-        "metadata",
-        "project_info",
-        "quality_findings",
-        RECORDS,
-        REJECTED_VALUES,
-        "repeating_instruments_events",
-        "reports",
-        "user_roles",
-        "users",
-    }
-)
-"""Names of the tables that belong to the study as a whole."""
-
-NOT_COMPLETED = "[not completed]"
-"""What REDCap exports as the timestamp of a survey that was begun and not finished."""
-
-_FIELD_TYPES_WITH_CHOICES = frozenset({"radio", "dropdown", "yesno", "truefalse"})
-
-
-def table_name(instrument: str) -> str:
-    """Name of an instrument's table: its own, unless a table of the study has that name."""
-    return f"{instrument}_instrument" if instrument in STUDY_TABLE_NAMES else instrument
-
-
-def companion_name(column: str) -> str:
-    """Name of the column that holds why a value of another column is missing.
-
-    No field can have it: names of fields hold no two underscores in a row.
-    """
-    return f"{column}__missing"
+from redcap_dagster.tables.value_columns import plan_value_columns
 
 
 def plan_tables(
-    project: RedcapProject, instruments: Sequence[str] | None = None
+    project: RedcapProject,
+    instruments: Sequence[str] | None = None,
+    *,
+    options: TableOptions = DEFAULT_TABLE_OPTIONS,
 ) -> tuple[TableSpec, ...]:
     """Plan one table per instrument.
 
     Args:
         project: The study's design.
         instruments: Unique names of the instruments to plan for; None for all of them.
+        options: How choices and checkboxes are shown, and whether blanks get reasons.
 
     Returns:
-        In dictionary order, whatever the order of `instruments`.
+        In dictionary order, whatever the order of `instruments`. Where reasons are asked for, the
+        table `missing_reasons` comes last.
 
     Raises:
         DesignError: An unknown instrument, or two columns or tables of one name.
@@ -93,75 +54,19 @@ def plan_tables(
             columns[column.instrument].append(column)
     chosen = set(project.instruments_by_name if instruments is None else instruments)
     specs = tuple(
-        _plan_table(project, item, columns[item.name])
+        _plan_table(project, item, columns[item.name], options)
         for item in project.instruments
         if item.name in chosen
     )
     _refuse_shared_table_names(project)
-    return specs
-
-
-def plan_records_table(project: RedcapProject) -> TableSpec:
-    """Plan the table `records`: the flat export as REDCap sends it, every cell as text.
-
-    Columns in the order of the export. "" is blank; null is a column the server did not send.
-    """
-    columns = plan_export_columns(project)
-    key_kinds = {"record_id", "event", "repeat_instrument", "repeat_instance"}
-    return TableSpec(
-        name=RECORDS,
-        instrument=None,
-        label="Records as REDCap sent them",
-        structure="flat",
-        key_columns=tuple(item.name for item in columns if item.kind in key_kinds),
-        columns=tuple(
-            TableColumn(
-                name=item.name,
-                arrow_type=TEXT,
-                role="text",
-                description=_label(project.fields_by_name.get(item.field or ""), item),
-                nullable=item.is_optional,
-                source=item,
-                field=project.fields_by_name.get(item.field or ""),
-            )
-            for item in columns
-        ),
-    )
-
-
-def plan_rejected_values_table(project: RedcapProject) -> TableSpec:
-    """Plan the table `rejected_values`: what fits no typed table, with its raw text.
-
-    The same columns in every project, all text; the first is named as the record id field, unless
-    that name is one of the others. It has no key: one cell is one row.
-    """
-    others = {
-        "redcap_event_name": "Unique name of the event; null in a classic project.",
-        "redcap_repeat_instrument": "As exported; null where blank.",
-        "redcap_repeat_instance": "As exported; null where blank.",
-        "instrument": "Unique name of the instrument.",
-        "field": "Column of the export that holds the value.",
-        "value": "The value as REDCap sent it.",
-        "rule": "Why it is in no table: the rule it breaks.",
-    }
-    record_id = project.record_id_field
-    names = {record_id if record_id not in others else "record_id": "Record id.", **others}
-    optional = {"redcap_event_name", "redcap_repeat_instrument", "redcap_repeat_instance"}
-    return TableSpec(
-        name=REJECTED_VALUES,
-        instrument=None,
-        label="Values that fit no table",
-        structure="flat",
-        key_columns=(),
-        columns=tuple(
-            TableColumn(name, TEXT, "text", description, nullable=name in optional)
-            for name, description in names.items()
-        ),
-    )
+    return (*specs, plan_missing_reasons_table(project)) if options.missing_reasons else specs
 
 
 def _plan_table(
-    project: RedcapProject, instrument: Instrument, sources: Sequence[ExportColumn]
+    project: RedcapProject,
+    instrument: Instrument,
+    sources: Sequence[ExportColumn],
+    options: TableOptions,
 ) -> TableSpec:
     placements = tuple(_placements(project, instrument.name))
     kinds = {placement.row_kind for placement in placements}
@@ -169,7 +74,7 @@ def _plan_table(
     columns = (
         *key,
         *_attribute_columns(project),
-        *(column for source in sources for column in _source_columns(project, source)),
+        *plan_value_columns(project, sources, options),
     )
     _refuse_shared_column_names(instrument, columns)
     return TableSpec(
@@ -239,94 +144,6 @@ def _attribute_columns(project: RedcapProject) -> Iterator[TableColumn]:
     if project.info.surveys_enabled:
         text = "Identifier of the survey participant"
         yield TableColumn("redcap_survey_identifier", TEXT, "survey_identifier", text)
-
-
-def _source_columns(project: RedcapProject, source: ExportColumn) -> Iterator[TableColumn]:
-    """The columns that one export column becomes: one, or two with a companion."""
-    field = project.fields_by_name.get(source.field or "")
-    description = _label(field, source)
-    if source.kind == "survey_timestamp":
-        column = TableColumn(
-            source.name,
-            TIMESTAMP,
-            "survey_timestamp",
-            description,
-            kind="datetime_seconds",
-            source=source,
-            missing_codes=(NOT_COMPLETED,),
-        )
-        yield column
-        yield _companion(column, "survey")
-    elif source.kind == "form_status":
-        yield TableColumn(
-            source.name, INTEGER, "form_status", description, kind="integer", source=source
-        )
-    elif source.kind in {"checkbox", "missing_code_checkbox"}:
-        yield TableColumn(
-            source.name,
-            BOOLEAN,
-            "checkbox",
-            description,
-            kind="boolean",
-            source=source,
-            field=field,
-        )
-    elif source.kind == "value" and field is not None:
-        yield from _value_columns(project, source, field)
-
-
-def _value_columns(
-    project: RedcapProject, source: ExportColumn, field: DictionaryField
-) -> Iterator[TableColumn]:
-    kind = value_kind(field)
-    column = TableColumn(
-        source.name,
-        ARROW_TYPES[kind],
-        "value",
-        _label(field, source),
-        kind=kind,
-        source=source,
-        field=field,
-        missing_codes=_missing_codes(project, field),
-    )
-    yield column
-    if project.info.missing_data_codes:
-        yield _companion(column, "value")
-
-
-def _missing_codes(project: RedcapProject, field: DictionaryField) -> tuple[str, ...]:
-    """The project's missing data codes; a choice of the field's own that equals one wins."""
-    own = (
-        {choice.code for choice in field.choices}
-        if field.field_type in _FIELD_TYPES_WITH_CHOICES
-        else set()
-    )
-    return tuple(item.code for item in project.info.missing_data_codes if item.code not in own)
-
-
-def _companion(column: TableColumn, what: str) -> TableColumn:
-    return TableColumn(
-        companion_name(column.name),
-        TEXT,
-        "missing_code",
-        f"Code that says why the {what} is missing",
-        source=column.source,
-    )
-
-
-def _label(field: DictionaryField | None, source: ExportColumn) -> str:
-    if source.kind == "form_status":
-        return "Form status: 0 incomplete, 1 unverified, 2 complete; null when never opened"
-    if source.kind == "survey_timestamp":
-        return "When the survey was completed"
-    if field is None:
-        return ""
-    if source.kind == "missing_code_checkbox":
-        return f"{field.label}: missing, code {source.choice_code}"
-    if source.kind == "checkbox":
-        labels = {choice.code: choice.label for choice in field.choices}
-        return f"{field.label}: {labels.get(source.choice_code or '', source.choice_code)}"
-    return field.label
 
 
 def _refuse_shared_column_names(instrument: Instrument, columns: Sequence[TableColumn]) -> None:

@@ -15,8 +15,8 @@ import pyarrow as pa
 from redcap_dagster.errors import TableError
 from redcap_dagster.project import RedcapProject
 from redcap_dagster.tables.conservation import CellLedger
-from redcap_dagster.tables.keep import link_table, older_rejected_values, previous_extract
-from redcap_dagster.tables.layout import RECORDS, REJECTED_VALUES, plan_rejected_values_table
+from redcap_dagster.tables.flat_tables import plan_rejected_values_table
+from redcap_dagster.tables.keep import link_table, older_cell_facts, previous_extract
 from redcap_dagster.tables.manifest import (
     PublishedExtract,
     PublishedTable,
@@ -24,6 +24,7 @@ from redcap_dagster.tables.manifest import (
     table_file,
     write_manifest,
 )
+from redcap_dagster.tables.names import MISSING_REASONS, RECORDS, REJECTED_VALUES
 from redcap_dagster.tables.parquet import ParquetSink
 from redcap_dagster.tables.shelf import Staging, shelf_lock, writing_to
 from redcap_dagster.tables.spec import TableSpec
@@ -33,6 +34,10 @@ _MOST_ROWS_PER_GROUP = 131_072
 _FEWEST_ROWS_PER_GROUP = 512
 _HELD_CELLS = 8_000_000
 """Cells that all tables of a writer together hold back, about 70 MB."""
+
+
+_CELL_TABLES = (REJECTED_VALUES, MISSING_REASONS)
+"""Tables of facts about cells, which also take over those of tables that are taken over."""
 
 
 @final
@@ -46,7 +51,7 @@ class ExtractWriter:
         shelf: The folder the study's extracts are published in; made when it is not there.
         project: The design the export was made with.
         specs: The tables to write from the export: instrument tables, `records`, or both. With
-            instrument tables comes `rejected_values`, given or not.
+            instrument tables comes `rejected_values`, given or not; `missing_reasons` if given.
         extract_id: Name of the extract, for its folder and manifest; None for time and chance.
     """
 
@@ -64,7 +69,7 @@ class ExtractWriter:
         self._flat_specs = {spec.name: spec for spec in specs if spec.instrument is None}
         if self._instrument_specs:
             self._flat_specs[REJECTED_VALUES] = plan_rejected_values_table(project)
-        unknown = self._flat_specs.keys() - {RECORDS, REJECTED_VALUES}
+        unknown = self._flat_specs.keys() - {RECORDS, *_CELL_TABLES}
         if unknown:
             raise TableError(
                 f"No table {', '.join(sorted(unknown))} can be made from an export. Give it to "
@@ -126,6 +131,8 @@ class ExtractWriter:
                 self._sinks[name].append(table)
             if REJECTED_VALUES in self._sinks:
                 self._sinks[REJECTED_VALUES].append(split.rejected)
+            if split.missing_reasons is not None:
+                self._sinks[MISSING_REASONS].append(split.missing_reasons)
             if RECORDS in self._sinks:
                 self._sinks[RECORDS].append(_as_records(chunk, self._flat_specs[RECORDS]))
         self._ledger += split.ledger
@@ -168,13 +175,13 @@ class ExtractWriter:
         if self._staging is None:
             raise TableError("publish works inside the writer's with block, and once.")
         self._ledger.check()
-        names = [name for name in self._sinks if name != REJECTED_VALUES]
+        names = [name for name in self._sinks if name not in _CELL_TABLES]
         with writing_to(self._shelf):
             finished = {name: self._finish(name) for name in names}
             with shelf_lock(self._shelf):
                 kept = self._keep_older_tables(known_tables)
-                if REJECTED_VALUES in self._sinks:
-                    finished[REJECTED_VALUES] = self._finish(REJECTED_VALUES)
+                for name in (name for name in self._sinks if name in _CELL_TABLES):
+                    finished[name] = self._finish(name)
                 extract = PublishedExtract(
                     path=self._staging.folder,
                     extract_id=self._extract_id,
@@ -209,7 +216,8 @@ class ExtractWriter:
             # The export then has all columns, also those of instruments that are not written.
             taken = known_columns(self._project, self._instrument_specs)
             chunk = chunk.select([name for name in chunk.column_names if name in taken])
-        return split_chunk(chunk, self._project, self._instrument_specs)
+        reasons = [spec for spec in self._flat_specs.values() if spec.name == MISSING_REASONS]
+        return split_chunk(chunk, self._project, [*self._instrument_specs, *reasons])
 
     def _finish(self, name: str) -> PublishedTable:
         sink = self._sinks[name]
@@ -227,9 +235,10 @@ class ExtractWriter:
         }
         for name in kept:
             link_table(previous, name, self._staging.folder)
-        if REJECTED_VALUES in self._sinks and REJECTED_VALUES in previous.tables:
-            sink = self._sinks[REJECTED_VALUES]
-            sink.append(older_rejected_values(previous, kept, sink.schema))
+        for name in _CELL_TABLES:
+            if name in self._sinks and name in previous.tables:
+                sink = self._sinks[name]
+                sink.append(older_cell_facts(previous, name, kept, sink.schema))
         return kept
 
 

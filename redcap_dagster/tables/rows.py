@@ -126,6 +126,17 @@ class ExportRows:
         places = [self._place(item, spec.instrument or "") for item in spec.placements]
         return pc.is_in(self._places, value_set=pa.array(places, pa.int64()))
 
+    def lack(self, spec: TableSpec) -> pa.Array:
+        """Whether each row is of a known event that does not use the table's instrument.
+
+        Rows of a repeating form are about that form alone, and lack none.
+        """
+        if not self.project.info.is_longitudinal:
+            return pa.repeat(pa.scalar(False), len(self))
+        used = pa.array([item.event for item in spec.placements], pa.string())
+        lacking = pc.and_not(pc.is_valid(self.event_numbers), pc.is_in(self.events, value_set=used))
+        return pc.and_not(lacking, pc.is_valid(self.repeat_instruments))
+
     def misplacement_rules(self, spec: TableSpec) -> pa.Array:
         """Why a row does not feed a table, for each row that does not.
 

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from redcap_dagster.errors import TableError
+from redcap_dagster.tables.choices import with_categories
 from redcap_dagster.tables.manifest import (
     MANIFEST_NAME,
     PublishedExtract,
@@ -78,11 +79,11 @@ def read_published(shelf: Path, table: str, columns: Sequence[str] | None = None
     """
     with pq.ParquetFile(current_extract(shelf).file(table)) as file:
         if columns is None:
-            return file.read()
+            return with_categories(file.read())
         unknown = [name for name in columns if name not in file.schema_arrow.names]
         if unknown:
             raise TableError(f"Table {table} has no column {', '.join(unknown)}.")
-        return file.read(columns=list(columns)).select(list(columns))
+        return with_categories(file.read(columns=list(columns)).select(list(columns)))
 
 
 def verify_extract(folder: Path) -> tuple[str, ...]:

@@ -12,7 +12,10 @@ from typing import Literal
 
 import pyarrow as pa
 
-from redcap_dagster.project import DictionaryField, ExportColumn, ValueKind
+from redcap_dagster.project import Choice, DictionaryField, ExportColumn, ValueKind
+
+CATEGORIES_FACT = "redcap.categories"
+"""Name of the Arrow field metadata with a column's categories: a JSON list, in display order."""
 
 TableStructure = Literal["nonrepeating", "repeating", "mixed", "flat"]
 """How the rows of a table come about.
@@ -38,7 +41,9 @@ ColumnRole = Literal[
     "survey_identifier",
     "survey_timestamp",
     "value",
+    "choice_label",
     "checkbox",
+    "checkbox_list",
     "missing_code",
     "form_status",
     "text",
@@ -73,6 +78,12 @@ class TableColumn:
         source: The export column that feeds it, or None where it is looked up in the design.
         field: The field of the data dictionary behind it, or None.
         missing_codes: Codes that are taken out of this column into its companion.
+        choices: Code of the export and what the column holds for it, in display order, where it
+            holds labels or lists; else empty. Both are unique.
+        choice_sources: The export columns of a checkbox that the column lists, one for each of
+            `choices`; else empty.
+        restates: Name of the column whose codes it shows as labels, or "". Such a column holds
+            no cell of the export of its own.
     """
 
     name: str
@@ -84,6 +95,19 @@ class TableColumn:
     source: ExportColumn | None = None
     field: DictionaryField | None = None
     missing_codes: tuple[str, ...] = ()
+    choices: tuple[Choice, ...] = ()
+    choice_sources: tuple[ExportColumn, ...] = ()
+    restates: str = ""
+
+    @property
+    def export_columns(self) -> tuple[ExportColumn, ...]:
+        """Every export column whose cells it holds."""
+        return self.choice_sources if self.source is None else (self.source,)
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """What a column of labels or lists can hold, in display order; else empty."""
+        return tuple(choice.label for choice in self.choices)
 
     @cached_property
     def metadata(self) -> Mapping[str, str]:
@@ -93,6 +117,8 @@ class TableColumn:
             facts["redcap.export_column"] = self.source.name
             facts["redcap.instrument"] = self.source.instrument or ""
             facts["redcap.choice_code"] = self.source.choice_code or ""
+        if self.choices:
+            facts[CATEGORIES_FACT] = json.dumps(self.categories, ensure_ascii=False)
         if self.field is not None:
             facts |= _field_facts(self.field)
         return {name: fact for name, fact in facts.items() if fact}

@@ -1,0 +1,57 @@
+"""Names of tables and columns that are ours, not the study's."""
+
+RECORDS = "records"
+"""Name of the table that keeps the flat export as it came."""
+
+REJECTED_VALUES = "rejected_values"
+"""Name of the table that lists what fits no typed table."""
+
+MISSING_REASONS = "missing_reasons"
+"""Name of the table that says why blanks are blank, where it was asked for."""
+
+STUDY_TABLE_NAMES = frozenset(
+    {
+        "arms",
+        "attachments",
+        "audit_log",
+        "data_access_groups",
+        "events",
+        "form_event_mappings",
+        "instruments",
+        "metadata",
+        MISSING_REASONS,
+        "project_info",
+        "quality_findings",
+        RECORDS,
+        REJECTED_VALUES,
+        "repeating_instruments_events",
+        "reports",
+        "user_roles",
+        "users",
+    }
+)
+"""Names of the tables that belong to the study as a whole."""
+
+NOT_COMPLETED = "[not completed]"
+"""What REDCap exports as the timestamp of a survey that was begun and not finished."""
+
+
+def table_name(instrument: str) -> str:
+    """Name of an instrument's table: its own, unless a table of the study has that name."""
+    return f"{instrument}_instrument" if instrument in STUDY_TABLE_NAMES else instrument
+
+
+def companion_name(column: str) -> str:
+    """Name of the column that holds why a value of another column is missing.
+
+    No field can have it: names of fields hold no two underscores in a row.
+    """
+    return f"{column}__missing"
+
+
+def label_name(column: str) -> str:
+    """Name of the column that shows another column's codes as labels.
+
+    No field can have it, for the same reason.
+    """
+    return f"{column}__label"
