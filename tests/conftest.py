@@ -8,7 +8,14 @@ import pyarrow as pa
 import pytest
 
 from redcap_dagster.project import RedcapProject
-from redcap_dagster.tables import SplitChunk, TableColumn, TableSpec, plan_tables
+from redcap_dagster.tables import (
+    DEFAULT_TABLE_OPTIONS,
+    SplitChunk,
+    TableColumn,
+    TableOptions,
+    TableSpec,
+    plan_tables,
+)
 
 CellKey = tuple[str, str, str, str, str]
 """Record, event, repeat instrument, repeat instance and export column of a cell."""
@@ -43,11 +50,13 @@ def _row_key(project: RedcapProject, row: Mapping[str, Any]) -> tuple[str, str, 
 
 
 def _cells_of_table(
-    project: RedcapProject, spec: TableSpec, table: pa.Table
+    project: RedcapProject, spec: TableSpec, table: pa.Table | None
 ) -> Iterator[tuple[CellKey, TableColumn, Any]]:
     """The values of a table, by the cell of the export that each came from."""
     kinds = {placement.event: placement.row_kind for placement in spec.placements}
-    columns = [column for column in spec.columns if column.source is not None]
+    if table is None:  # of no instrument
+        return
+    columns = [column for column in spec.columns if column.export_columns]
     for row in table.to_pylist():
         event = row.get("redcap_event_name")
         kind = kinds[event]
@@ -56,10 +65,21 @@ def _cells_of_table(
             "repeating_form": (spec.instrument, str(row.get("redcap_form_instance"))),
             "repeating_event": ("", str(row.get("redcap_event_instance"))),
         }[kind]
+        place = (row[project.record_id_field], event or "", *instance)
         for column in columns:
-            if row[column.name] is not None:
-                key = (row[project.record_id_field], event or "", *instance, column.source.name)
-                yield key, column, row[column.name]
+            if row[column.name] is None:
+                continue
+            if column.source is not None:
+                yield (*place, column.source.name), column, _meaning_of(column, row[column.name])
+            for source, choice in zip(column.choice_sources, column.choices, strict=False):
+                yield (*place, source.name), column, choice.label in row[column.name]
+
+
+def _meaning_of(column: TableColumn, value: Any) -> Any:
+    """What the cell of the export meant: of a label, its code."""
+    if column.role != "choice_label":
+        return value
+    return {choice.label: choice.code for choice in column.choices}[value]
 
 
 def _means(kind: str | None, text: str) -> Any:
@@ -81,23 +101,31 @@ def _means(kind: str | None, text: str) -> Any:
     return time(0, *parts) if kind == "minutes_seconds" else time(*parts)
 
 
-def _account_for(project: RedcapProject, chunk: pa.Table, done: SplitChunk) -> None:
+def _account_for(
+    project: RedcapProject,
+    chunk: pa.Table,
+    done: SplitChunk,
+    options: TableOptions = DEFAULT_TABLE_OPTIONS,
+) -> None:
     """Assert that every non-blank cell is in exactly one table with its meaning, or rejected."""
     sent = _sent_cells(project, chunk)
     found: dict[CellKey, str] = {}
-    for spec in plan_tables(project):
-        for key, column, value in _cells_of_table(project, spec, done.tables[spec.name]):
-            assert key not in found
-            assert value == _means(column.kind, sent[key]), column.name
-            found[key] = sent[key]
     for row in done.rejected.to_pylist():
         key = (*_row_key(project, row), row["field"])
         assert key not in found
         assert project.instruments_by_name[row["instrument"]]
         found[key] = row["value"]
+    for spec in plan_tables(project, options=options):
+        for key, column, value in _cells_of_table(project, spec, done.tables.get(spec.name)):
+            # A list says nothing of the choices that were blank, or rejected, beside others.
+            if column.choice_sources and value is False and (key not in sent or key in found):
+                continue
+            assert key not in found
+            assert value == _means(column.kind, sent[key]), column.name
+            found[key] = sent[key]
     assert found == sent
 
 
 @pytest.fixture(scope="session")
-def account_for() -> Callable[[RedcapProject, pa.Table, SplitChunk], None]:
+def account_for() -> Callable[..., None]:
     return _account_for

@@ -1,21 +1,27 @@
 """Of any design and any cells: each is in one table with its meaning, or listed as rejected."""
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from typing import get_args
 
 import pyarrow as pa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from redcap_dagster.errors import LogicError
+from redcap_dagster.logic import check_logic, evaluate_row, parse_logic
 from redcap_dagster.project import (
     Choice,
     DictionaryField,
     ExportColumn,
     FieldType,
+    Instrument,
     RedcapProject,
     plan_export_columns,
 )
-from redcap_dagster.tables import SplitChunk, plan_tables, split_chunk
+from redcap_dagster.tables import TableOptions, plan_tables, split_chunk
 
 ODD_CODES = ["1", "0", "-1", "ABC", "9..9", "UNK", "\u00e9", "k>=9"]
 VALIDATIONS = [
@@ -54,6 +60,15 @@ TEXTS = [
     'line\r\nbreak, "quoted" \U0001f600',
     "[not completed]",
 ]
+BRANCHING = [
+    "",
+    "",
+    "[record_id] = '1'",
+    "[form0_f0] <> ''",
+    "[form0_f0(1)] = '1'",
+    "[gone] = '1'",
+    "[form0_f0] >",
+]
 CODES = st.lists(st.sampled_from(ODD_CODES), min_size=1, unique_by=str.lower, max_size=4)
 
 
@@ -62,8 +77,16 @@ def fields(draw: st.DrawFn, form: str, number: int) -> DictionaryField:
     kind = draw(st.sampled_from(get_args(FieldType)))
     codes = draw(CODES) if kind in {"dropdown", "radio", "checkbox"} else []
     validation = draw(st.sampled_from(VALIDATIONS)) if kind == "text" else ""
-    choices = tuple(Choice(code, code) for code in codes)
-    return DictionaryField(f"{form}_f{number}", form, kind, choices=choices, validation=validation)
+    labels = st.sampled_from(["Yes", "yes", "", "ja \u00e9", "<b>No</b>"])
+    choices = tuple(Choice(code, draw(labels)) for code in codes)
+    return DictionaryField(
+        f"{form}_f{number}",
+        form,
+        kind,
+        choices=choices,
+        validation=validation,
+        branching_logic=draw(st.sampled_from(BRANCHING)),
+    )
 
 
 @st.composite
@@ -94,10 +117,15 @@ def designs(draw: st.DrawFn, make: Callable[..., RedcapProject]) -> RedcapProjec
 
 
 @st.composite
-def exports(draw: st.DrawFn, project: RedcapProject) -> pa.Table:
-    """Rows of any key, also impossible ones, and any cells."""
+def exports(draw: st.DrawFn, project: RedcapProject, *, any_keys: bool = True) -> pa.Table:
+    """Rows of any key, also impossible ones if asked for, and any cells."""
     columns = plan_export_columns(project)
-    keys = draw(st.lists(row_keys(project), unique=True, max_size=8))
+    row_key = (
+        row_keys(project)
+        if any_keys
+        else row_keys(project).filter(lambda key: is_possible(project, dict(key)))
+    )
+    keys = draw(st.lists(row_key, unique=True, max_size=8))
     rows = [
         {item.name: key.get(item.kind) or draw(cells(item)) for item in columns}
         for key in map(dict, keys)
@@ -122,6 +150,17 @@ def row_keys(project: RedcapProject) -> st.SearchStrategy[tuple[tuple[str, str],
     )
 
 
+def is_possible(project: RedcapProject, key: Mapping[str, str]) -> bool:
+    """Whether a server could send a row of this key."""
+    event, form, instance = key.get("event"), key["repeat_instrument"], key["repeat_instance"]
+    if event == "gone_arm_1" or instance == "x":
+        return False
+    if form:
+        return bool(instance) and project.repeats_as_form(form, event)
+    repeats = event is not None and project.event_repeats(event)
+    return bool(instance) == repeats
+
+
 def cells(column: ExportColumn) -> st.SearchStrategy[str]:
     if column.kind in {"repeat_instrument", "repeat_instance"}:
         return st.just("")
@@ -130,19 +169,28 @@ def cells(column: ExportColumn) -> st.SearchStrategy[str]:
     return st.one_of(st.just(""), st.sampled_from(TEXTS))
 
 
+OPTIONS = st.builds(
+    TableOptions,
+    choices=st.sampled_from(["codes", "labels", "both"]),
+    checkboxes=st.sampled_from(["columns", "list"]),
+    missing_reasons=st.booleans(),
+)
+
+
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_every_cell_of_any_export_of_any_design_is_accounted_for(
     data: st.DataObject,
     make_project: Callable[..., RedcapProject],
-    account_for: Callable[[RedcapProject, pa.Table, SplitChunk], None],
+    account_for: Callable[..., None],
 ) -> None:
     project = data.draw(designs(make_project))
     chunk = data.draw(exports(project))
-    specs = plan_tables(project)
+    options = data.draw(OPTIONS)
+    specs = plan_tables(project, options=options)
     done = split_chunk(chunk, project, specs)
-    account_for(project, chunk, done)
-    for spec in specs:
+    account_for(project, chunk, done, options)
+    for spec in plan_tables(project, options=replace(options, missing_reasons=False)):
         table = done.tables[spec.name]
         assert table.schema.equals(spec.arrow_schema, check_metadata=True)
         keys = [tuple(row.values()) for row in table.select(spec.key_columns).to_pylist()]
@@ -151,3 +199,101 @@ def test_every_cell_of_any_export_of_any_design_is_accounted_for(
     total = done.ledger.total
     assert total.received == total.typed + total.coded + total.rejected
     assert total.rejected == done.rejected.num_rows
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_every_blank_of_any_export_has_the_reason_that_a_person_would_find(
+    data: st.DataObject, make_project: Callable[..., RedcapProject]
+) -> None:
+    project = data.draw(designs(make_project))
+    chunk = data.draw(exports(project, any_keys=False))
+    specs = plan_tables(project, options=TableOptions(missing_reasons=True))
+    done = split_chunk(chunk, project, specs)
+    assert done.missing_reasons is not None
+    rejected: dict[tuple[str | None, ...], set[str]] = defaultdict(set)
+    for row in done.rejected.to_pylist():
+        rejected[tuple(map(row.get, ROW_KEY))].add(row["field"])
+    expected = [
+        (*key, *reason)
+        for row in chunk.to_pylist()
+        for key in [tuple(row.get(name) or None for name in ROW_KEY)]
+        for form in project.instruments
+        for reason in reasons_of(project, form, chunk, row, rejected[key])
+    ]
+    assert [tuple(row.values()) for row in done.missing_reasons.to_pylist()] == expected
+
+
+ROW_KEY = ("record_id", "redcap_event_name", "redcap_repeat_instrument", "redcap_repeat_instance")
+
+
+def reasons_of(
+    project: RedcapProject,
+    form: Instrument,
+    chunk: pa.Table,
+    row: Mapping[str, str],
+    rejected: AbstractSet[str],
+) -> Iterator[tuple[str | None, ...]]:
+    """Instrument, field, reason and missing code of each blank of a row, found one by one."""
+    event = row.get("redcap_event_name")
+    repeat = row.get("redcap_repeat_instrument", "")
+    instance = row.get("redcap_repeat_instance", "")
+    sources = [item for item in plan_export_columns(project) if item.instrument == form.name]
+    sources = [item for item in sources if item.kind != "record_id"]
+    if event is not None and event not in project.events_of(form.name):
+        if not repeat and event in {item.unique_name for item in project.events}:
+            yield form.name, None, "not_designated", None
+        return
+    if project.repeats_as_form(form.name, event):
+        applies = repeat == form.name and instance in {"1", "2"}
+    elif event is not None and project.event_repeats(event):
+        applies = not repeat and instance in {"1", "2"}
+    else:
+        applies = not repeat and not instance
+    if not applies:
+        return
+    if not any(row[i.name] and (row[i.name] != "0" or "___" not in i.name) for i in sources):
+        yield form.name, None, "form_not_started", None
+        return
+    for field in form.fields:
+        own = [item for item in sources if item.field == field.name]
+        if own:
+            reason = reason_of(project, field, own, chunk, row, rejected)
+            if reason:
+                yield form.name, field.name, *reason
+
+
+def reason_of(
+    project: RedcapProject,
+    field: DictionaryField,
+    sources: Sequence[ExportColumn],
+    chunk: pa.Table,
+    row: Mapping[str, str],
+    rejected: AbstractSet[str],
+) -> tuple[str, str | None] | None:
+    codes = [item.code for item in project.info.missing_data_codes]
+    if field.field_type == "checkbox":
+        for item in sources:
+            if item.kind == "missing_code_checkbox" and row[item.name] == "1":
+                return "coded", item.choice_code
+        if any(row[item.name] == "1" for item in sources if item.kind == "checkbox"):
+            return None
+    else:
+        text, own = row[sources[0].name], {choice.code for choice in field.choices}
+        if text in codes and text not in own:
+            return "coded", text
+        if text and sources[0].name not in rejected:
+            return None
+    if rejected & {item.name for item in sources}:
+        return "rejected", None
+    if not field.branching_logic:
+        return "blank", None
+    try:
+        logic = parse_logic(field.branching_logic)
+        if check_logic(logic, project):
+            return "undetermined", None
+        same = [other for other in chunk.to_pylist() if other["record_id"] == row["record_id"]]
+        shown = evaluate_row(logic, row, record_rows=same, project=project)
+    except LogicError:
+        return "undetermined", None
+    return ("blank" if shown.is_true else "not_asked"), None
