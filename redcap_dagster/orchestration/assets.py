@@ -19,8 +19,9 @@ from redcap_dagster.orchestration.translator import (
     group_name,
 )
 from redcap_dagster.project import RedcapProject
+from redcap_dagster.tables import DEFAULT_TABLE_OPTIONS, TableOptions
 
-_PARTITIONED_KINDS = frozenset({"records", "instrument", "rejected_values"})
+_PARTITIONED_KINDS = frozenset({"records", "instrument", "rejected_values", "missing_reasons"})
 
 
 def redcap_assets(
@@ -35,6 +36,7 @@ def redcap_assets(
     pool: str | None = None,
     retry_policy: dg.RetryPolicy | None = None,
     required_resource_keys: set[str] | None = None,
+    table_options: TableOptions = DEFAULT_TABLE_OPTIONS,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Make the decorated function the body of a study's assets.
 
@@ -61,6 +63,8 @@ def redcap_assets(
         pool: Concurrency pool of the step. One pool for each server keeps runs from piling up.
         retry_policy: Retries of the step, beside the retries of each request.
         required_resource_keys: For a function that takes its resources from the context.
+        table_options: How choices and checkboxes are shown, and whether there is an asset
+            `missing_reasons`.
 
     Raises:
         ConfigError: Two tables get the same asset key.
@@ -69,7 +73,7 @@ def redcap_assets(
     prefix = [key_prefix] if isinstance(key_prefix, str) else list(key_prefix or [])
     specs: list[dg.AssetSpec] = []
     props_by_key: dict[dg.AssetKey, RedcapTableProps] = {}
-    for props in plan_study_tables(project):
+    for props in plan_study_tables(project, table_options):
         spec = translator.get_asset_spec(props)
         if prefix:
             spec = spec.replace_attributes(key=spec.key.with_prefix(prefix))
@@ -84,7 +88,7 @@ def redcap_assets(
         props_by_key[spec.key] = props
         specs.append(spec)
     folder = Path("data", *(prefix or [group_name(project)])) if out_dir is None else Path(out_dir)
-    study = StudyAssets(project, folder, props_by_key)
+    study = StudyAssets(project, folder, props_by_key, table_options)
 
     def decorate(function: Callable[..., Any]) -> dg.AssetsDefinition:
         assets = dg.multi_asset(
@@ -124,6 +128,7 @@ def build_redcap_assets(
     backfill_policy: dg.BackfillPolicy | None = None,
     pool: str | None = None,
     retry_policy: dg.RetryPolicy | None = None,
+    table_options: TableOptions = DEFAULT_TABLE_OPTIONS,
 ) -> dg.AssetsDefinition:
     """A study's assets, ready for `dg.Definitions(assets=[...])`.
 
@@ -141,6 +146,7 @@ def build_redcap_assets(
         backfill_policy: See there.
         pool: See there.
         retry_policy: See there.
+        table_options: See there.
     """
 
     @redcap_assets(
@@ -154,6 +160,7 @@ def build_redcap_assets(
         pool=pool,
         retry_policy=retry_policy,
         required_resource_keys={resource_key},
+        table_options=table_options,
     )
     def study_assets(context: dg.AssetExecutionContext) -> Iterator[RedcapEvent]:
         redcap = getattr(context.resources, resource_key)

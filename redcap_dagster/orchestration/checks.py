@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from redcap_dagster.errors import ConfigError
 from redcap_dagster.project import RedcapProject
 from redcap_dagster.quality import RuleFailure, build_schema, merge_failures, validate_table
-from redcap_dagster.tables import to_pandas
+from redcap_dagster.tables import DEFAULT_TABLE_OPTIONS, TableOptions, to_pandas
 
 SCHEMA_CHECK = "schema"
 _MOST_FAILURES_SHOWN = 200
@@ -19,11 +19,16 @@ _MOST_FAILURES_SHOWN = 200
 class SchemaCheck:
     """Judges one instrument's typed table piece by piece, as it is exported."""
 
-    def __init__(self, project: RedcapProject, instrument: str | None) -> None:
+    def __init__(
+        self,
+        project: RedcapProject,
+        instrument: str | None,
+        options: TableOptions = DEFAULT_TABLE_OPTIONS,
+    ) -> None:
         if instrument is None:
             raise ConfigError("Only the table of an instrument has a schema check.")
         self._instrument = instrument
-        self._schema = build_schema(project, instrument)
+        self._schema = build_schema(project, instrument, options)
         self._failures: tuple[RuleFailure, ...] = ()
         self._rejected: Counter[tuple[str, str]] = Counter()
         self._rows = 0

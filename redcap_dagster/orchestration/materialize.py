@@ -33,6 +33,7 @@ from redcap_dagster.tables import (
     REJECTED_VALUES,
     ExtractWriter,
     PublishedExtract,
+    TableOptions,
     TableSpec,
     current_extract,
     has_extract,
@@ -43,7 +44,7 @@ from redcap_dagster.tables import (
 
 RedcapEvent: TypeAlias = dg.MaterializeResult[Any] | dg.AssetCheckResult
 
-_RECORD_KINDS = frozenset({"records", "instrument", "rejected_values"})
+_RECORD_KINDS = frozenset({"records", "instrument", "rejected_values", "missing_reasons"})
 _MOST_CHANGES_LOGGED = 20
 
 
@@ -161,7 +162,7 @@ class _Step:
         """Export and publish the tables of some assets."""
         props = [self.study.props[key] for key in keys]
         instruments = _instruments_to_ask(props, self.live)
-        specs = _specs_to_write(props, instruments, self.live)
+        specs = _specs_to_write(props, instruments, self.live, self.study.table_options)
         progress = ExportProgress()
         with ExtractWriter(self.study.shelf(partition_key), self.live, specs) as writer:
             written = {spec.name for spec in specs}
@@ -220,10 +221,11 @@ class _Step:
         """The `schema` check of an instrument table, over all partitions of the step."""
         if table not in self.checks:
             # An instrument that is gone since the snapshot is judged by the snapshot.
+            options = self.study.table_options
             self.checks[table] = next(
-                SchemaCheck(project, spec.instrument)
+                SchemaCheck(project, spec.instrument, options)
                 for project in (self.live, self.study.project)
-                for spec in plan_tables(project)
+                for spec in plan_tables(project, options=options)
                 if spec.name == table
             )
         return self.checks[table]
@@ -269,7 +271,8 @@ class _Step:
             if key in self.context.selected_asset_keys:
                 continue
             table = self.study.props[key].name
-            check = SchemaCheck(self.live, self._live_spec(self.study.props[key]).instrument)
+            instrument = self._live_spec(self.study.props[key]).instrument
+            check = SchemaCheck(self.live, instrument, self.study.table_options)
             for shelf in self._shelves_with(table):
                 check.judge(read_published(shelf, table))
                 check.count_rejected(read_published(shelf, REJECTED_VALUES))
@@ -329,28 +332,34 @@ class _Step:
         """The columns as they are now; those of the snapshot where the instrument is gone."""
         if props.kind == "records":
             return plan_records_table(self.live)
-        specs = {spec.name: spec for spec in plan_tables(self.live)}
+        planned = plan_tables(self.live, options=self.study.table_options)
+        specs = {spec.name: spec for spec in planned}
         return specs.get(props.name, props.spec)
 
 
 def _instruments_to_ask(props: Sequence[RedcapTableProps], live: RedcapProject) -> tuple[str, ...]:
     """The instruments whose forms are exported: those selected, or all for what needs all."""
-    if any(item.kind in {"records", "rejected_values"} for item in props):
+    if any(item.kind in _RECORD_KINDS - {"instrument"} for item in props):
         return tuple(live.instruments_by_name)
     wanted = {item.spec.instrument for item in props if item.kind == "instrument"}
     return tuple(name for name in live.instruments_by_name if name in wanted)
 
 
 def _specs_to_write(
-    props: Sequence[RedcapTableProps], instruments: Sequence[str], live: RedcapProject
+    props: Sequence[RedcapTableProps],
+    instruments: Sequence[str],
+    live: RedcapProject,
+    options: TableOptions,
 ) -> list[TableSpec]:
     """The tables made from the export, laid out by the design as it is now.
 
-    `rejected_values` is made with the tables of its instruments, so it brings all of them.
+    `rejected_values` and `missing_reasons` are made with the tables of their instruments: where
+    one is selected it brings all of them, and they come with any of them.
     """
     kinds = {item.kind for item in props}
     wanted = {item.spec.instrument for item in props if item.kind == "instrument"}
-    if "rejected_values" in kinds:
+    if kinds & {"rejected_values", "missing_reasons"}:
         wanted = set(instruments)
-    specs = [spec for spec in plan_tables(live) if spec.instrument in wanted]
+    asked = [name for name in instruments if name in wanted]
+    specs = list(plan_tables(live, asked, options=options)) if asked else []
     return [plan_records_table(live), *specs] if "records" in kinds else specs

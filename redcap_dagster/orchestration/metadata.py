@@ -14,6 +14,7 @@ RawMetadata: TypeAlias = int | str | dg.TableSchema
 """The kinds of metadata values that a table has."""
 
 _MOST_CHOICES_SHOWN = 20
+_ROLES_OF_FIELDS = frozenset({"value", "choice_label", "checkbox", "checkbox_list", "record_id"})
 _MOST_LETTERS_SHOWN = 300
 
 
@@ -57,7 +58,7 @@ def _column(column: TableColumn, spec: TableSpec) -> dg.TableColumn:
 
 def _constraints(column: TableColumn) -> Iterable[str]:
     field = column.field
-    if field is None or column.role not in {"value", "checkbox", "record_id"}:
+    if field is None or column.role not in _ROLES_OF_FIELDS:
         return
     if field.is_required:
         yield "required"
@@ -67,8 +68,8 @@ def _constraints(column: TableColumn) -> Iterable[str]:
         yield f"at least {field.minimum}"
     if field.maximum:
         yield f"at most {field.maximum}"
-    if field.choices and column.role == "value":
-        codes = [choice.code for choice in field.choices]
+    if field.choices and column.role != "checkbox":
+        codes = column.categories or [choice.code for choice in field.choices]
         more = len(codes) - _MOST_CHOICES_SHOWN
         shown = ", ".join(codes[:_MOST_CHOICES_SHOWN])
         yield f"one of {shown}" + (f" and {more} more" if more > 0 else "")

@@ -9,6 +9,7 @@ import dagster as dg
 from redcap_dagster.errors import ConfigError
 from redcap_dagster.orchestration.translator import RedcapTableProps
 from redcap_dagster.project import RedcapProject
+from redcap_dagster.tables import DEFAULT_TABLE_OPTIONS, TableOptions
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,13 @@ class StudyAssets:
         out_dir: Folder of the study's tables. Unpartitioned tables are published in it, those of
             a partition in the folder of that name inside it.
         props: Every table of the study, by the asset key the translator gave it.
+        table_options: How the typed tables are laid out.
     """
 
     project: RedcapProject
     out_dir: Path
     props: dict[dg.AssetKey, RedcapTableProps]
+    table_options: TableOptions = DEFAULT_TABLE_OPTIONS
 
     def shelf(self, partition_key: str | None) -> Path:
         """The folder that a partition's tables are published in; None for the study's own."""

@@ -9,7 +9,10 @@ from redcap_dagster.orchestration.metadata import as_text
 from redcap_dagster.orchestration.translator import RedcapTableProps, TableKind
 from redcap_dagster.project import RedcapProject
 from redcap_dagster.tables import (
+    DEFAULT_TABLE_OPTIONS,
+    MISSING_REASONS,
     TableColumn,
+    TableOptions,
     TableSpec,
     plan_records_table,
     plan_rejected_values_table,
@@ -41,8 +44,11 @@ _USER_COLUMNS = ("username", "email", "firstname", "lastname", "expiration", "da
 """The columns every REDCap version has; newer ones add rights, which are kept as they come."""
 
 
-def plan_study_tables(project: RedcapProject) -> tuple[RedcapTableProps, ...]:
-    """Every table of the study: `records`, the instruments, `rejected_values`, the small ones."""
+def plan_study_tables(
+    project: RedcapProject, options: TableOptions = DEFAULT_TABLE_OPTIONS
+) -> tuple[RedcapTableProps, ...]:
+    """Every table of the study: `records`, the instruments, what is said of cells, the others."""
+    planned = plan_tables(project, options=options)
     return (
         RedcapTableProps("records", "records", project, plan_records_table(project)),
         *(
@@ -51,12 +57,18 @@ def plan_study_tables(project: RedcapProject) -> tuple[RedcapTableProps, ...]:
                 "instrument",
                 project,
                 spec,
-                project.instruments_by_name[spec.instrument or spec.name],
+                project.instruments_by_name[spec.instrument],
             )
-            for spec in plan_tables(project)
+            for spec in planned
+            if spec.instrument is not None
         ),
         RedcapTableProps(
             "rejected_values", "rejected_values", project, plan_rejected_values_table(project)
+        ),
+        *(
+            RedcapTableProps(MISSING_REASONS, "missing_reasons", project, spec)
+            for spec in planned
+            if spec.name == MISSING_REASONS
         ),
         *(
             RedcapTableProps(kind, kind, project, _text_spec(kind, label, columns, key))

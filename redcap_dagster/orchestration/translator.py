@@ -12,7 +12,13 @@ from redcap_dagster.project import Instrument, RedcapProject
 from redcap_dagster.tables import TableSpec
 
 TableKind = Literal[
-    "records", "instrument", "rejected_values", "metadata", "users", "form_event_mappings"
+    "records",
+    "instrument",
+    "rejected_values",
+    "missing_reasons",
+    "metadata",
+    "users",
+    "form_event_mappings",
 ]
 """What a table holds: the raw export, one instrument, or one of the study's small tables."""
 
@@ -85,6 +91,11 @@ def _describe(props: RedcapTableProps) -> str:
             return (
                 "Every value that does not fit the type its field has in the data dictionary, with "
                 "its raw text; in the typed tables these cells are null."
+            )
+        case "missing_reasons":
+            return (
+                "Why each blank is blank: coded, rejected, not asked, form not started, not "
+                "designated for the event, or just blank."
             )
         case "metadata":
             return "The study's data dictionary, one row a field."

@@ -4,10 +4,18 @@ import pandera.pandas as pa
 
 from redcap_dagster.project import RedcapProject
 from redcap_dagster.quality.rules import UncompiledRule, compile_rules
-from redcap_dagster.tables import TableSpec, plan_tables, to_pandas
+from redcap_dagster.tables import (
+    DEFAULT_TABLE_OPTIONS,
+    TableOptions,
+    TableSpec,
+    plan_tables,
+    to_pandas,
+)
 
 
-def build_schema(project: RedcapProject, instrument: str) -> pa.DataFrameSchema:
+def build_schema(
+    project: RedcapProject, instrument: str, options: TableOptions = DEFAULT_TABLE_OPTIONS
+) -> pa.DataFrameSchema:
     """Build the schema of one instrument's typed table, as the frame `to_pandas` makes of it.
 
     The schema holds dtypes, key columns without nulls, the unique key, and one check per rule of
@@ -25,6 +33,8 @@ def build_schema(project: RedcapProject, instrument: str) -> pa.DataFrameSchema:
     Args:
         project: The study's design.
         instrument: Unique name of the instrument.
+        options: How the table shows choices and checkboxes. Labels need no check: a code without
+            one is a rejected value.
 
     Returns:
         An ordinary pandera schema: print it, extend it, validate with it. Its own error messages
@@ -33,7 +43,7 @@ def build_schema(project: RedcapProject, instrument: str) -> pa.DataFrameSchema:
     Raises:
         DesignError: The project has no such instrument.
     """
-    spec = _plan_table(project, instrument)
+    spec = _plan_table(project, instrument, options)
     dtypes = to_pandas(spec.arrow_schema.empty_table()).dtypes
     events = project.events_of(instrument)
     columns = {
@@ -50,7 +60,9 @@ def build_schema(project: RedcapProject, instrument: str) -> pa.DataFrameSchema:
     )
 
 
-def list_uncompiled_rules(project: RedcapProject, instrument: str) -> tuple[UncompiledRule, ...]:
+def list_uncompiled_rules(
+    project: RedcapProject, instrument: str, options: TableOptions = DEFAULT_TABLE_OPTIONS
+) -> tuple[UncompiledRule, ...]:
     """List the rules of the data dictionary that `build_schema` makes no check of.
 
     Raises:
@@ -59,12 +71,12 @@ def list_uncompiled_rules(project: RedcapProject, instrument: str) -> tuple[Unco
     events = project.events_of(instrument)
     return tuple(
         rule
-        for column in _plan_table(project, instrument).columns
+        for column in _plan_table(project, instrument, options).columns
         for rule in compile_rules(column, events)
         if isinstance(rule, UncompiledRule)
     )
 
 
-def _plan_table(project: RedcapProject, instrument: str) -> TableSpec:
-    (spec,) = plan_tables(project, [instrument])
-    return spec
+def _plan_table(project: RedcapProject, instrument: str, options: TableOptions) -> TableSpec:
+    specs = plan_tables(project, [instrument], options=options)
+    return next(spec for spec in specs if spec.instrument == instrument)

@@ -271,29 +271,45 @@ def reason_of(
     row: Mapping[str, str],
     rejected: AbstractSet[str],
 ) -> tuple[str, str | None] | None:
-    codes = [item.code for item in project.info.missing_data_codes]
+    code = code_of(project, field, sources, row)
+    if code is not None:
+        return "coded", code
     if field.field_type == "checkbox":
-        for item in sources:
-            if item.kind == "missing_code_checkbox" and row[item.name] == "1":
-                return "coded", item.choice_code
-        if any(row[item.name] == "1" for item in sources if item.kind == "checkbox"):
-            return None
+        has_value = any(row[item.name] == "1" for item in sources if item.kind == "checkbox")
     else:
-        text, own = row[sources[0].name], {choice.code for choice in field.choices}
-        if text in codes and text not in own:
-            return "coded", text
-        if text and sources[0].name not in rejected:
-            return None
+        has_value = row[sources[0].name] != "" and sources[0].name not in rejected
+    if has_value:
+        return None
     if rejected & {item.name for item in sources}:
         return "rejected", None
+    return reason_of_blank(project, field, chunk, row), None
+
+
+def code_of(
+    project: RedcapProject,
+    field: DictionaryField,
+    sources: Sequence[ExportColumn],
+    row: Mapping[str, str],
+) -> str | None:
+    if field.field_type == "checkbox":
+        codes = [item for item in sources if item.kind == "missing_code_checkbox"]
+        return next((item.choice_code for item in codes if row[item.name] == "1"), None)
+    text, own = row[sources[0].name], {choice.code for choice in field.choices}
+    known = {item.code for item in project.info.missing_data_codes} - own
+    return text if text in known else None
+
+
+def reason_of_blank(
+    project: RedcapProject, field: DictionaryField, chunk: pa.Table, row: Mapping[str, str]
+) -> str:
     if not field.branching_logic:
-        return "blank", None
+        return "blank"
     try:
         logic = parse_logic(field.branching_logic)
         if check_logic(logic, project):
-            return "undetermined", None
+            return "undetermined"
         same = [other for other in chunk.to_pylist() if other["record_id"] == row["record_id"]]
         shown = evaluate_row(logic, row, record_rows=same, project=project)
     except LogicError:
-        return "undetermined", None
-    return ("blank" if shown.is_true else "not_asked"), None
+        return "undetermined"
+    return "blank" if shown.is_true else "not_asked"
