@@ -200,6 +200,7 @@ class Settings:
     project_pi_email: str = ""
     production_time: str = ""
     external_modules: str = ""
+    survey_email_field: str = ""
 
     @property
     def in_production(self) -> bool:

@@ -53,11 +53,24 @@ from redcap_dagster.emulator.contents.structure import (
     export_instruments,
     export_repeats,
 )
+from redcap_dagster.emulator.contents.surveys import (
+    export_access_code,
+    export_participants,
+    export_queue_link,
+    export_return_code,
+    export_survey_link,
+)
 from redcap_dagster.emulator.contents.users import delete_users, import_users
 
 _ARMS = (Parameter("arms"),)
 _DATA = Parameter("data", note="csv, json or xml, as `format` says")
 _OVERRIDE = Parameter("override")
+_SURVEY = (
+    Parameter("record"),
+    Parameter("instrument"),
+    Parameter("event"),
+    Parameter("repeat_instance"),
+)
 _FILE = (
     Parameter("record"),
     Parameter("field"),
@@ -331,11 +344,39 @@ METHODS: tuple[Method, ...] = (
         formats=(),
     ),
     Method("report", "export", "Export reports"),
-    Method("surveyLink", "export", "Export a survey link"),
-    Method("surveyQueueLink", "export", "Export a survey queue link"),
-    Method("surveyReturnCode", "export", "Export a survey return code"),
-    Method("surveyAccessCode", "export", "Export a survey access code"),
-    Method("participantList", "export", "Export a survey participant list"),
+    Method("surveyLink", "export", "Export a survey link", export_survey_link, _SURVEY, formats=()),
+    Method(
+        "surveyQueueLink",
+        "export",
+        "Export a survey queue link",
+        export_queue_link,
+        (Parameter("record"),),
+        formats=(),
+        note="the queue is on in every project with surveys",
+    ),
+    Method(
+        "surveyReturnCode",
+        "export",
+        "Export a survey return code",
+        export_return_code,
+        _SURVEY,
+        formats=(),
+    ),
+    Method(
+        "surveyAccessCode",
+        "export",
+        "Export a survey access code",
+        export_access_code,
+        _SURVEY,
+        formats=(),
+    ),
+    Method(
+        "participantList",
+        "export",
+        "Export a survey participant list",
+        export_participants,
+        (Parameter("instrument"), Parameter("event")),
+    ),
     Method("user", "import", "Import users", import_users, (_DATA,), formats=()),
     Method("user", "delete", "Delete users", delete_users, (Parameter("users"),), formats=()),
     Method("userRole", "import", "Import user roles", import_roles, (_DATA,), formats=()),

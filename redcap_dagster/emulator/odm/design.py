@@ -249,4 +249,5 @@ def _settings(raw: RawStudy) -> Settings:
         record_autonumbering_enabled=flag("RecordAutonumberingEnabled"),
         randomization_enabled=flag("RandomizationEnabled"),
         display_today_now_button=flag("DisplayTodayNowButton", 1),
+        survey_email_field=texts.get("redcap:SurveyInvitationEmailField", ""),
     )

@@ -23,6 +23,7 @@ def iter_settings(design: Design) -> Iterator[str]:
         "redcap:SecondaryUniqueField": settings.secondary_unique_field,
         "redcap:SchedulingEnabled": settings.scheduling_enabled,
         "redcap:SurveysEnabled": settings.surveys_enabled,
+        "redcap:SurveyInvitationEmailField": settings.survey_email_field,
         "redcap:RandomizationEnabled": settings.randomization_enabled,
         "redcap:DisplayTodayNowButton": settings.display_today_now_button,
         "redcap:Purpose": settings.purpose,
