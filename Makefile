@@ -24,7 +24,7 @@ ui: $(VENV)/.installed ## open Dagster's page on the same study: http://127.0.0.
 	$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(PORT)
 
 test: $(VENV)/.installed-dev ## run every test (ARGS="-k words" chooses)
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(VENV)/.installed-dev ## style, types, the map of rooms, definitions, generated docs
 	$(BIN)/ruff check .
@@ -35,7 +35,7 @@ check: $(VENV)/.installed-dev ## style, types, the map of rooms, definitions, ge
 	$(BIN)/python -m pytest -q tests/test_docs.py tests/emulator/test_coverage_page.py
 
 test-lowest: .venv-lowest/.installed-lowest ## run every test with pandas 2.2 and the oldest libraries allowed
-	.venv-lowest/bin/python -m pytest -n 2 $(ARGS)
+	.venv-lowest/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 format: $(VENV)/.installed-dev ## put the code into its one format
 	$(BIN)/ruff check --fix .

@@ -78,11 +78,14 @@ def _constraints(column: TableColumn) -> Iterable[str]:
 
 
 def _tags(column: TableColumn) -> dict[str, str]:
-    tags: dict[str, str] = {"redcap/role": column.role}
+    tags: dict[str, str] = {}
+    if column.role not in {"value", "text"}:
+        tags["redcap/role"] = column.role
     if column.field is not None:
         tags["redcap/form"] = column.field.instrument
-        tags["redcap/field"] = column.field.name
         tags["redcap/field_type"] = column.field.field_type
+        if column.field.name != column.name:
+            tags["redcap/field"] = column.field.name
         if column.field.is_identifier:
             tags["redcap/identifier"] = "y"
     elif column.source is not None and column.source.instrument:

