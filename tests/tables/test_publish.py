@@ -435,6 +435,8 @@ def test_other_readers_find_the_same_types(
         writer.publish()
     found = duckdb.read_parquet(str(published_path(tmp_path, "visit")))
     types = dict(zip(found.columns, map(str, found.types), strict=True))
+    # Arrow marks every time in Parquet as UTC; DuckDB before 2 then adds a zone of zero.
+    types["clock"] = types["clock"].removesuffix(" WITH TIME ZONE")
     assert types == {
         "record_id": "VARCHAR",
         "redcap_data_access_group": "VARCHAR",
@@ -445,7 +447,8 @@ def test_other_readers_find_the_same_types(
         "yes": "BOOLEAN",
         "visit_complete": "BIGINT",
     }
-    assert list(map(str, found.fetchall()[0])) == [
+    cells = [str(cell).removesuffix("+00:00") for cell in found.fetchall()[0]]
+    assert cells == [
         "007",
         "None",
         "41",
