@@ -1,9 +1,11 @@
 """Around the web application: counts requests in work, tells the server's time."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timezone
 from email.utils import format_datetime
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from redcap_dagster.emulator.counters import Counters
@@ -28,7 +30,9 @@ def served(app: ASGIApp, api_path: str, counters: Counters, now: Callable[[], da
                 message["headers"] = [*message["headers"], (b"date", date.encode()), _SERVER]
             await send(message)
 
-        await app(scope, receive, send_dated)
+        # A client that leaves in the middle of its request is no event worth a traceback.
+        with suppress(ClientDisconnect):
+            await app(scope, receive, send_dated)
 
     async def counted(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] != api_path:

@@ -107,7 +107,7 @@ def _with_event(
     arm_number = whole_number(row, "arm_num")
     if arm_number not in {arm.number for arm in design.arms}:
         raise RequestRefusedError(f"The arm number {arm_number} does not exist in this project")
-    old = _named_event(design, row, arm_number)
+    old = _named_event(design, row)
     label = row["event_name"]
     taken = {event.unique_name for event in design.events if event is not old}
     same_name = old is not None and (old.name, old.arm_number) == (label, arm_number)
@@ -137,14 +137,13 @@ def _with_event(
     )
 
 
-def _named_event(design: Design, row: dict[str, str], arm_number: int) -> Event | None:
-    """Return the event a row means: by its unique name, or by its label inside its arm."""
-    if unique_name := row.get("unique_event_name", ""):
-        for event in design.events:
-            if event.unique_name == unique_name:
-                return event
-    same = (event for event in design.events if event.arm_number == arm_number)
-    return next((event for event in same if event.name == row["event_name"]), None)
+def _named_event(design: Design, row: dict[str, str]) -> Event | None:
+    """Return the event a row means by its unique name; without one, a row is a new event.
+
+    PyCap's documentation shows it: a second `Event 2` stays when the first is deleted.
+    """
+    unique_name = row.get("unique_event_name", "")
+    return next((event for event in design.events if event.unique_name == unique_name), None)
 
 
 def _offset(row: dict[str, str], name: str, default: int) -> int:

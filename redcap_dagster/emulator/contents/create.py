@@ -12,9 +12,12 @@ from redcap_dagster.emulator.parameters import Parameters
 from redcap_dagster.emulator.state.load import ProjectOptions, load_design, load_project
 from redcap_dagster.emulator.state.numbers import first_event_id
 from redcap_dagster.emulator.state.store import Store
+from redcap_dagster.emulator.state.user import User
 
 NO_PERMISSION = RequestRefusedError("You do not have permissions to use the API", status=403)
 _NEEDED = ("project_title", "purpose")
+# What REDCap calls the account of its first administrator.
+_OWNER = "site_admin"
 _FORM = Form("form_1", "Form 1")
 
 
@@ -37,20 +40,25 @@ def create_project(store: Store, parameters: Parameters, body_format: str) -> Te
     def with_attributes(design: Design) -> Design:
         return replace(design, settings=changed_settings(design.settings, row))
 
-    options = ProjectOptions(creation_time=now, change=with_attributes)
+    options = ProjectOptions(username=_OWNER, creation_time=now, change=with_attributes)
     if "odm" not in parameters:
         longitudinal = row.get("is_longitudinal", "") == "1"
-        return Text(
-            load_design(
-                store, lambda number: _design(number, longitudinal=longitudinal), options
-            ).token
+        return _created(
+            store,
+            load_design(store, lambda number: _design(number, longitudinal=longitudinal), options),
         )
     # As bytes: a text that does not begin with `<` would be taken for the path of a file.
     source = parameters.text("odm").encode("utf-8", "surrogatepass")
     try:
-        return Text(load_project(store, source, None, options).token)
+        return _created(store, load_project(store, source, None, options))
     except ProjectFileError as error:
         raise RequestRefusedError(str(error)) from error
+
+
+def _created(store: Store, user: User) -> Text:
+    with store.writing() as connection:
+        store.audit_log.write(connection, user, "Manage/Design", "Create project (API)")
+    return Text(user.token)
 
 
 def refuse_without_super_token(_: Call) -> Text:
