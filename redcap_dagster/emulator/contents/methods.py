@@ -37,6 +37,7 @@ from redcap_dagster.emulator.contents.record_delete import delete_records
 from redcap_dagster.emulator.contents.record_import import import_records
 from redcap_dagster.emulator.contents.record_rename import rename_record
 from redcap_dagster.emulator.contents.records import export_records
+from redcap_dagster.emulator.contents.reports import export_report
 from redcap_dagster.emulator.contents.repository import (
     create_folder,
     delete_repository_file,
@@ -98,6 +99,9 @@ _RECORD_PARAMETERS = (
     Parameter("decimalCharacter", note="calculated and number fields"),
     Parameter("exportBlankForGrayFormStatus"),
     Parameter("combineCheckboxOptions", note="flat only; codes or labels joined by `,`"),
+)
+_REPORT_PARAMETERS = frozenset(
+    {"rawOrLabel", "rawOrLabelHeaders", "exportCheckboxLabel", "csvDelimiter", "decimalCharacter"}
 )
 
 METHODS: tuple[Method, ...] = (
@@ -343,7 +347,22 @@ METHODS: tuple[Method, ...] = (
         (_DATA,),
         formats=(),
     ),
-    Method("report", "export", "Export reports"),
+    Method(
+        "report",
+        "export",
+        "Export reports",
+        export_report,
+        (
+            Parameter("report_id", note="number or unique name"),
+            *(
+                parameter
+                for parameter in _RECORD_PARAMETERS
+                if parameter.name in _REPORT_PARAMETERS
+            ),
+        ),
+        note="reports of the project XML",
+        odm=True,
+    ),
     Method("surveyLink", "export", "Export a survey link", export_survey_link, _SURVEY, formats=()),
     Method(
         "surveyQueueLink",

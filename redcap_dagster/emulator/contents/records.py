@@ -48,13 +48,20 @@ def _iter_flat(
     call: Call, request: RecordRequest, columns: Sequence[Column]
 ) -> Iterator[list[Cell]]:
     with closing(call.store.connect()) as connection:
-
-        def document_name(document_id: str) -> str:
-            return _document_name(connection, document_id)
-
-        export = FlatExport(call.design, request, columns, document_name)
+        export = flat_export(call, connection, request, columns)
         for rows in iter_stored(connection, call.user.project_id, call.design, request):
             yield from export.lines(rows)
+
+
+def flat_export(
+    call: Call, connection: sqlite3.Connection, request: RecordRequest, columns: Sequence[Column]
+) -> FlatExport:
+    """Return what turns stored rows into lines; it reads the names of files."""
+
+    def document_name(document_id: str) -> str:
+        return _document_name(connection, document_id)
+
+    return FlatExport(call.design, request, columns, document_name)
 
 
 def _iter_eav(call: Call, request: RecordRequest) -> Iterator[list[Cell]]:

@@ -55,19 +55,24 @@ class FlatExport:
 
     def lines(self, rows: Sequence[StoredRow]) -> Iterator[list[Cell]]:
         """Yield the lines of one record."""
+        for row in self.asked(rows):
+            yield self.line(row)
+
+    def asked(self, rows: Sequence[StoredRow]) -> list[StoredRow]:
+        """Return which rows of one record have a line."""
         asked = [row for row in rows if self._is_asked(row)]
         if not asked and rows and self._has_record_id:
             # The id of a record with nothing but instances of other forms is not lost.
             asked = [rows[0]._replace(instrument="", instance=0, cells={})]
-        for row in asked:
-            yield self._line(row)
+        return asked
 
     def _is_asked(self, row: StoredRow) -> bool:
         if row.instrument:
             return row.instrument in self._asked_forms
         return self._has_record_id or any(key in row.cells for key in self._asked_keys)
 
-    def _line(self, row: StoredRow) -> list[Cell]:
+    def line(self, row: StoredRow) -> list[Cell]:
+        """Return the line of one row."""
         shape = self._shape(row)
         get = row.cells.get
         line: list[Cell] = [get(key, default) for key, default in shape.keys]  # type: ignore[arg-type]
