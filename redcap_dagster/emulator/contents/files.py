@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 from redcap_dagster.emulator.answers import File, Text
 from redcap_dagster.emulator.contents.call import Call
+from redcap_dagster.emulator.contents.place import asked_event, asked_instance, asked_record
 from redcap_dagster.emulator.design import Field
 from redcap_dagster.emulator.errors import RequestRefusedError
 from redcap_dagster.emulator.parameters import Upload
@@ -127,11 +128,10 @@ class _Slot:
         self._place = _place(call, entry.form)
 
     def _find_record(self) -> OpenRecord:
-        record_id = self._call.parameters.text("record").strip()
+        record_id = asked_record(self._call)
         record = self._changes.find(record_id)
-        own_group = self._call.user.data_access_group
-        if record is None or (own_group and record.group != own_group):
-            raise RequestRefusedError(f"The record '{record_id}' does not exist")
+        if record is None:
+            raise RequestRefusedError(f'The record "{record_id}" does not exist')
         return record
 
     def stored(self) -> StoredDocument | None:
@@ -157,21 +157,12 @@ class _Slot:
 def _place(call: Call, form: str) -> Place:
     """Return the row the request means, or refuse an event or instance the form has not."""
     design = call.design
-    event = call.parameters.text("event").strip() if design.is_longitudinal else ""
-    if event not in design.event_order:
-        raise RequestRefusedError(f"The event '{event}' does not exist in this project")
-    if form not in design.forms_of_event(event):
-        raise RequestRefusedError(
-            f"The instrument '{form}' is not designated for the event '{event}'"
-        )
-    number = call.parameters.text("repeat_instance", "1").strip()
-    if not (number.isascii() and number.isdigit() and int(number)):
-        raise RequestRefusedError('The value of the parameter "repeat_instance" is not valid')
+    event, number = asked_event(call, form), asked_instance(call)
     if design.repeats_as_form(event, form):
-        return (event, form, int(number))
+        return (event, form, number)
     if design.repeats_as_event(event):
-        return (event, "", int(number))
-    if int(number) > 1:
+        return (event, "", number)
+    if number > 1:
         raise RequestRefusedError(
             f"The instrument '{form}' is not repeating, so there is no repeat instance {number}"
         )

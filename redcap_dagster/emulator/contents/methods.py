@@ -20,6 +20,7 @@ from redcap_dagster.emulator.contents.groups import (
 from redcap_dagster.emulator.contents.log import export_log
 from redcap_dagster.emulator.contents.mapping import import_form_event_mapping, import_repeats
 from redcap_dagster.emulator.contents.odm import export_project_xml
+from redcap_dagster.emulator.contents.pdf import export_pdf
 from redcap_dagster.emulator.contents.people import (
     export_group_mapping,
     export_groups,
@@ -231,7 +232,21 @@ METHODS: tuple[Method, ...] = (
         (_DOCUMENT,),
         formats=(),
     ),
-    Method("pdf", "export", "Export a PDF of instruments"),
+    Method(
+        "pdf",
+        "export",
+        "Export a PDF of instruments",
+        export_pdf,
+        (
+            Parameter("record"),
+            Parameter("event"),
+            Parameter("instrument"),
+            Parameter("repeat_instance"),
+            Parameter("allRecords"),
+            Parameter("compactDisplay"),
+        ),
+        formats=(),
+    ),
     Method(
         "formEventMapping",
         "import",

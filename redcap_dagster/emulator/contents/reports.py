@@ -24,6 +24,7 @@ from redcap_dagster.emulator.records.whole_records import WholeRecords
 _WHOLE_RECORDS = "RECORD"
 _DESCENDING = "DESC"
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
+_NUMBER = re.compile(r"[-+]?\d{1,300}(\.\d*)?", re.ASCII)
 # What REDCap writes for a line break where a report removes them (captured by REDCapR).
 _NO_LINE_BREAK = "  "
 
@@ -135,7 +136,6 @@ def _typed(value: str) -> tuple[float, str]:
     """Return what sorts numbers by size, after blanks and before texts."""
     if not value:
         return (float("-inf"), "")
-    try:
+    if _NUMBER.fullmatch(value):
         return (float(value), "")
-    except ValueError:
-        return (float("inf"), value.casefold())
+    return (float("inf"), value.casefold())

@@ -10,6 +10,7 @@ from hashlib import sha256
 
 from redcap_dagster.emulator.answers import Table, Text
 from redcap_dagster.emulator.contents.call import Call
+from redcap_dagster.emulator.contents.place import asked_event, asked_instance, asked_record
 from redcap_dagster.emulator.errors import RequestRefusedError
 from redcap_dagster.emulator.names import timestamp_column
 from redcap_dagster.emulator.odm.rows import IDENTIFIER_COLUMN
@@ -47,7 +48,7 @@ def export_queue_link(call: Call) -> Text:
     """Return the link of one record's survey queue."""
     if not call.design.survey_forms:
         raise RequestRefusedError("The survey queue is not enabled for this project")
-    place = (str(call.user.project_id), _known_record(call))
+    place = (str(call.user.project_id), asked_record(call))
     return Text(f"{_SURVEYS}?sq={_code('queue', place, _LINK_LENGTH)}")
 
 
@@ -120,11 +121,8 @@ def _code(kind: str, place: tuple[str, ...], length: int) -> str:
 def _place(call: Call) -> tuple[str, ...]:
     """Return what a link or code stands for: project, record, instrument, event, instance."""
     form, event = _survey(call)
-    record_id = _known_record(call)
-    instance = call.parameters.text("repeat_instance", "1").strip()
-    if not (instance.isascii() and instance.isdigit() and int(instance)):
-        raise RequestRefusedError('The value of the parameter "repeat_instance" is not valid')
-    return (str(call.user.project_id), record_id, form, event, str(int(instance)))
+    record_id = asked_record(call)
+    return (str(call.user.project_id), record_id, form, event, str(asked_instance(call)))
 
 
 def _survey(call: Call) -> tuple[str, str]:
@@ -135,24 +133,4 @@ def _survey(call: Call) -> tuple[str, str]:
         raise RequestRefusedError(f"The instrument '{form}' does not exist in this project")
     if form not in design.survey_forms:
         raise RequestRefusedError(f"The instrument '{form}' has not been enabled as a survey")
-    event = call.parameters.text("event").strip() if design.is_longitudinal else ""
-    if event not in design.event_order:
-        raise RequestRefusedError(f"The event '{event}' does not exist in this project")
-    if form not in design.forms_of_event(event):
-        raise RequestRefusedError(
-            f"The instrument '{form}' is not designated for the event '{event}'"
-        )
-    return form, event
-
-
-def _known_record(call: Call) -> str:
-    record_id = call.parameters.text("record").strip()
-    with closing(call.store.connect()) as connection:
-        found = connection.execute(
-            "SELECT data_access_group FROM record WHERE project_id = ? AND record_id = ?",
-            (call.user.project_id, record_id),
-        ).fetchone()
-    own_group = call.user.data_access_group
-    if found is None or (own_group and found[0] != own_group):
-        raise RequestRefusedError(f'The record "{record_id}" does not exist')
-    return record_id
+    return form, asked_event(call, form)
