@@ -413,7 +413,7 @@ def test_names_are_taken_once_and_are_names_of_files(
             writer.publish({"tables": {}})
     with pytest.raises(TableError, match="inside its with block"):
         writer.write_table("users", USERS)
-    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+    assert {path.name for path in tmp_path.iterdir()} <= {".lock"}
 
 
 def test_other_readers_find_the_same_types(
