@@ -9,6 +9,7 @@ import dagster as dg
 
 from redcap_dagster.errors import ConfigError
 from redcap_dagster.orchestration.checks import SCHEMA_CHECK
+from redcap_dagster.orchestration.kinds import DEFAULT_KINDS, RECORD_KINDS
 from redcap_dagster.orchestration.materialize import RedcapEvent
 from redcap_dagster.orchestration.resource import RedcapResource
 from redcap_dagster.orchestration.study import StudyAssets, remember_study
@@ -20,8 +21,6 @@ from redcap_dagster.orchestration.translator import (
 )
 from redcap_dagster.project import RedcapProject
 from redcap_dagster.tables import DEFAULT_TABLE_OPTIONS, TableOptions
-
-_PARTITIONED_KINDS = frozenset({"records", "instrument", "rejected_values", "missing_reasons"})
 
 
 def redcap_assets(
@@ -37,6 +36,9 @@ def redcap_assets(
     retry_policy: dg.RetryPolicy | None = None,
     required_resource_keys: set[str] | None = None,
     table_options: TableOptions = DEFAULT_TABLE_OPTIONS,
+    include: Sequence[str] | None = None,
+    reports: Sequence[int] = (),
+    audit_log_partitions: dg.DailyPartitionsDefinition | None = None,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Make the decorated function the body of a study's assets.
 
@@ -46,9 +48,9 @@ def redcap_assets(
         yield from redcap.materialize(context)
     ```
 
-    Assets: `records` (as sent, all text), one for each instrument, `rejected_values`, `metadata`,
-    `users`, `form_event_mappings`; each instrument with a `schema` check. They can be selected
-    one by one: REDCap is asked only for the instruments that are.
+    Assets: `records` (as sent, all text), one for each instrument with a `schema` check,
+    `rejected_values`, and the study's own tables: dictionary, events, users and so on
+    (`docs/assets.md`). They can be selected one by one: REDCap is asked only for what is.
 
     Args:
         project: The study's design, from a snapshot. Nothing is asked of REDCap here.
@@ -65,20 +67,31 @@ def redcap_assets(
         required_resource_keys: For a function that takes its resources from the context.
         table_options: How choices and checkboxes are shown, and whether there is an asset
             `missing_reasons`.
+        include: Kinds of tables that shall be assets (`records`, `instrument`, `users`, …) or
+            names of instruments; None for all but `audit_log` and `attachments`.
+        reports: Numbers of saved REDCap reports that shall be assets, as `reports/<number>`.
+        audit_log_partitions: Makes `audit_log` an asset, with these daily partitions: the first
+            day to export, in the server's time zone.
 
     Raises:
-        ConfigError: Two tables get the same asset key.
+        ConfigError: Two tables get the same asset key, or an option names what is not there.
     """
     translator = translator or DagsterRedcapTranslator()
     prefix = [key_prefix] if isinstance(key_prefix, str) else list(key_prefix or [])
     specs: list[dg.AssetSpec] = []
     props_by_key: dict[dg.AssetKey, RedcapTableProps] = {}
-    for props in plan_study_tables(project, table_options):
+    if audit_log_partitions is not None:
+        include = [*(DEFAULT_KINDS if include is None else include), "audit_log"]
+    elif "audit_log" in (include or ()):
+        raise ConfigError("The asset audit_log needs audit_log_partitions: the first day to keep.")
+    for props in plan_study_tables(project, table_options, include=include, reports=reports):
         spec = translator.get_asset_spec(props)
         if prefix:
             spec = spec.replace_attributes(key=spec.key.with_prefix(prefix))
-        if props.kind in _PARTITIONED_KINDS and partitions_def is not None:
+        if props.kind in RECORD_KINDS and partitions_def is not None:
             spec = spec.replace_attributes(partitions_def=partitions_def)
+        if props.kind == "audit_log":
+            spec = spec.replace_attributes(partitions_def=audit_log_partitions)
         if spec.key in props_by_key:
             raise ConfigError(
                 f"Two tables have the asset key {spec.key.to_user_string()}: "
@@ -129,6 +142,9 @@ def build_redcap_assets(
     pool: str | None = None,
     retry_policy: dg.RetryPolicy | None = None,
     table_options: TableOptions = DEFAULT_TABLE_OPTIONS,
+    include: Sequence[str] | None = None,
+    reports: Sequence[int] = (),
+    audit_log_partitions: dg.DailyPartitionsDefinition | None = None,
 ) -> dg.AssetsDefinition:
     """A study's assets, ready for `dg.Definitions(assets=[...])`.
 
@@ -147,6 +163,9 @@ def build_redcap_assets(
         pool: See there.
         retry_policy: See there.
         table_options: See there.
+        include: See there.
+        reports: See there.
+        audit_log_partitions: See there.
     """
 
     @redcap_assets(
@@ -161,6 +180,9 @@ def build_redcap_assets(
         retry_policy=retry_policy,
         required_resource_keys={resource_key},
         table_options=table_options,
+        include=include,
+        reports=reports,
+        audit_log_partitions=audit_log_partitions,
     )
     def study_assets(context: dg.AssetExecutionContext) -> Iterator[RedcapEvent]:
         redcap = getattr(context.resources, resource_key)

@@ -22,11 +22,12 @@ from redcap_dagster.export import (
     read_record_ids,
 )
 from redcap_dagster.orchestration.checks import SCHEMA_CHECK, SchemaCheck
+from redcap_dagster.orchestration.kinds import PARTITIONED_KINDS, RECORD_KINDS
 from redcap_dagster.orchestration.metadata import RawMetadata, table_metadata
+from redcap_dagster.orchestration.own_tables import OwnTables
 from redcap_dagster.orchestration.partitions import records_in_partition
 from redcap_dagster.orchestration.progress import ProgressLog
 from redcap_dagster.orchestration.study import StudyAssets
-from redcap_dagster.orchestration.tables import read_small_table
 from redcap_dagster.orchestration.translator import RedcapTableProps
 from redcap_dagster.project import DesignChange, RedcapProject, check_same_project, diff_projects
 from redcap_dagster.tables import (
@@ -44,7 +45,6 @@ from redcap_dagster.tables import (
 
 RedcapEvent: TypeAlias = dg.MaterializeResult[Any] | dg.AssetCheckResult
 
-_RECORD_KINDS = frozenset({"records", "instrument", "rejected_values", "missing_reasons"})
 _MOST_CHANGES_LOGGED = 20
 
 
@@ -80,10 +80,12 @@ def materialize_study(
     live = read_design(client)
     check_same_project(study.project, live)
     _log_design_changes(context, study.project, live)
-    step = _Step(context, study, client, settings, live)
+    own_tables = OwnTables(context, study, client, live)
+    step = _Step(context, study, client, settings, live, own_tables)
     published = [step.publish(partition_key, keys) for partition_key, keys in step.plan()]
-    yield from step.report(published)
+    yield from step.report([item for item in published if item is not None])
     yield from step.check_again()
+    step.own_tables.refuse_if_nothing_is_left()
 
 
 @contextmanager
@@ -145,6 +147,7 @@ class _Step:
     client: RedcapClient
     settings: ExportSettings
     live: RedcapProject
+    own_tables: OwnTables
     checks: dict[str, SchemaCheck] = field(default_factory=dict)
 
     def plan(self) -> list[tuple[str | None, list[dg.AssetKey]]]:
@@ -153,24 +156,26 @@ class _Step:
         if not self.context.has_partition_key and not self.context.has_partition_key_range:
             return [(None, selected)] if selected else []
         # The small tables have no partitions even where the records have.
-        records = [key for key in selected if self.study.props[key].kind in _RECORD_KINDS]
-        others = [key for key in selected if key not in records]
+        parts = [key for key in selected if self.study.props[key].kind in PARTITIONED_KINDS]
+        others = [key for key in selected if key not in parts]
         own: list[tuple[str | None, list[dg.AssetKey]]] = [(None, others)] if others else []
-        return own + [(key, records) for key in self.context.partition_keys if records]
+        return own + [(key, parts) for key in self.context.partition_keys if parts]
 
-    def publish(self, partition_key: str | None, keys: Sequence[dg.AssetKey]) -> _Published:
-        """Export and publish the tables of some assets."""
+    def publish(self, partition_key: str | None, keys: Sequence[dg.AssetKey]) -> _Published | None:
+        """Export and publish the tables of some assets; None when REDCap refused all of them."""
         props = [self.study.props[key] for key in keys]
         instruments = _instruments_to_ask(props, self.live)
         specs = _specs_to_write(props, instruments, self.live, self.study.table_options)
+        own = self.own_tables.read(partition_key, keys)
+        if not own and not any(item.kind in RECORD_KINDS for item in props):
+            return None
         progress = ExportProgress()
         with ExtractWriter(self.study.shelf(partition_key), self.live, specs) as writer:
             written = {spec.name for spec in specs}
+            for name, table in own.items():
+                writer.write_table(name, table)
             for item in props:
-                if item.kind not in _RECORD_KINDS:
-                    table = read_small_table(self.client, item.kind, self.live)
-                    writer.write_table(item.name, table)
-                elif item.kind == "instrument" and item.name not in written:
+                if item.kind == "instrument" and item.name not in written:
                     # Gone from the study since the snapshot: no rows, but not an old table either.
                     writer.write_table(item.name, item.spec.arrow_schema.empty_table())
             if instruments:
@@ -324,7 +329,7 @@ class _Step:
             is_partition=item.partition_key is not None,
         )
         metadata["redcap/extract_id"] = item.extract.extract_id
-        if props.kind in _RECORD_KINDS:
+        if props.kind in RECORD_KINDS:
             metadata["redcap/records_exported"] = item.progress.records_done
         return metadata
 
@@ -339,7 +344,7 @@ class _Step:
 
 def _instruments_to_ask(props: Sequence[RedcapTableProps], live: RedcapProject) -> tuple[str, ...]:
     """The instruments whose forms are exported: those selected, or all for what needs all."""
-    if any(item.kind in _RECORD_KINDS - {"instrument"} for item in props):
+    if any(item.kind in RECORD_KINDS - {"instrument"} for item in props):
         return tuple(live.instruments_by_name)
     wanted = {item.spec.instrument for item in props if item.kind == "instrument"}
     return tuple(name for name in live.instruments_by_name if name in wanted)

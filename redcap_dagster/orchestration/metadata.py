@@ -37,9 +37,19 @@ def table_metadata(
         rows: table.rows,
         "dagster/size_bytes": table.bytes,
         "dagster/uri": str(uri),
-        "dagster/column_schema": column_schema(spec),
+        "dagster/column_schema": _schema_of(spec, table),
         "redcap/sha256": table.sha256,
     }
+
+
+def _schema_of(spec: TableSpec, table: PublishedTable) -> dg.TableSchema:
+    """The columns planned, and those that REDCap sent beside them: newer versions have more."""
+    planned = column_schema(spec)
+    known = spec.columns_by_name
+    others = [
+        dg.TableColumn(name, kind) for name, kind in table.columns.items() if name not in known
+    ]
+    return dg.TableSchema([*planned.columns, *others], planned.constraints)
 
 
 def _column(column: TableColumn, spec: TableSpec) -> dg.TableColumn:

@@ -1,126 +1,87 @@
-"""Every table of a study that becomes an asset, and the small ones made from API answers."""
+"""Every table of a study that becomes an asset, in the order in which Dagster lists them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import get_args
 
-import pyarrow as pa
-
-from redcap_dagster.api import RedcapClient
-from redcap_dagster.orchestration.metadata import as_text
-from redcap_dagster.orchestration.translator import RedcapTableProps, TableKind
+from redcap_dagster.errors import ConfigError
+from redcap_dagster.orchestration.audit_log import plan_audit_log_table
+from redcap_dagster.orchestration.kinds import ON_REQUEST, TableKind
+from redcap_dagster.orchestration.small_tables import SMALL_TABLES, text_spec
+from redcap_dagster.orchestration.translator import RedcapTableProps
 from redcap_dagster.project import RedcapProject
 from redcap_dagster.tables import (
     DEFAULT_TABLE_OPTIONS,
     MISSING_REASONS,
-    TableColumn,
     TableOptions,
-    TableSpec,
     plan_records_table,
     plan_rejected_values_table,
     plan_tables,
 )
 
-_METADATA_COLUMNS = (
-    "field_name",
-    "form_name",
-    "section_header",
-    "field_type",
-    "field_label",
-    "select_choices_or_calculations",
-    "field_note",
-    "text_validation_type_or_show_slider_number",
-    "text_validation_min",
-    "text_validation_max",
-    "identifier",
-    "branching_logic",
-    "required_field",
-    "custom_alignment",
-    "question_number",
-    "matrix_group_name",
-    "matrix_ranking",
-    "field_annotation",
-)
-_MAPPING_COLUMNS = ("arm_num", "unique_event_name", "form")
-_USER_COLUMNS = ("username", "email", "firstname", "lastname", "expiration", "data_access_group")
-"""The columns every REDCap version has; newer ones add rights, which are kept as they come."""
-
 
 def plan_study_tables(
-    project: RedcapProject, options: TableOptions = DEFAULT_TABLE_OPTIONS
+    project: RedcapProject,
+    options: TableOptions = DEFAULT_TABLE_OPTIONS,
+    *,
+    include: Sequence[str] | None = None,
+    reports: Iterable[int] = (),
 ) -> tuple[RedcapTableProps, ...]:
-    """Every table of the study: `records`, the instruments, what is said of cells, the others."""
-    planned = plan_tables(project, options=options)
-    return (
-        RedcapTableProps("records", "records", project, plan_records_table(project)),
-        *(
-            RedcapTableProps(
-                spec.name,
-                "instrument",
-                project,
-                spec,
-                project.instruments_by_name[spec.instrument],
-            )
-            for spec in planned
-            if spec.instrument is not None
-        ),
-        RedcapTableProps(
-            "rejected_values", "rejected_values", project, plan_rejected_values_table(project)
-        ),
-        *(
-            RedcapTableProps(MISSING_REASONS, "missing_reasons", project, spec)
-            for spec in planned
-            if spec.name == MISSING_REASONS
-        ),
-        *(
-            RedcapTableProps(kind, kind, project, _text_spec(kind, label, columns, key))
-            for kind, label, columns, key in _SMALL_TABLES
-        ),
-    )
+    """Every table of the study that is wanted.
 
-
-_SMALL_TABLES: tuple[tuple[TableKind, str, tuple[str, ...], tuple[str, ...]], ...] = (
-    ("metadata", "Data dictionary", _METADATA_COLUMNS, ("field_name",)),
-    ("users", "Users and rights", _USER_COLUMNS, ("username",)),
-    (
-        "form_event_mappings",
-        "Form-event mappings",
-        _MAPPING_COLUMNS,
-        ("unique_event_name", "form"),
-    ),
-)
-
-
-def read_small_table(client: RedcapClient, kind: TableKind, project: RedcapProject) -> pa.Table:
-    """One of the study's small tables, every cell as text, columns as REDCap sends them.
-
-    A classic project has no form-event mappings: the table is empty, with its columns.
+    Args:
+        project: The study's design.
+        options: How the typed tables are laid out.
+        include: Kinds of tables, or names of tables, that shall be assets; None for every kind
+            but `audit_log`, `attachments` and reports.
+        reports: Numbers of the reports that shall be assets.
 
     Raises:
-        ApiError: REDCap did not answer, or refused.
+        ConfigError: Something to include is neither a kind nor a table of the study.
     """
-    if kind == "metadata":
-        return _text_table(client.export_metadata(), _METADATA_COLUMNS)
-    if kind == "users":
-        return _text_table(client.export_users(), _USER_COLUMNS)
-    rows = client.export_form_event_mappings() if project.info.is_longitudinal else []
-    return _text_table(rows, _MAPPING_COLUMNS)
-
-
-def _text_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> pa.Table:
-    names = list(dict.fromkeys([*columns, *(name for row in rows for name in row)]))
-    return pa.table(
-        {name: pa.array([as_text(row.get(name)) for row in rows], pa.string()) for name in names}
+    found = tuple(_iter_tables(project, options))
+    wanted = None if include is None else set(include)
+    if wanted is not None:
+        _refuse_unknown(wanted, found)
+    return (
+        *(item for item in found if _is_wanted(item, wanted)),
+        *(_report(project, number) for number in dict.fromkeys(reports)),
     )
 
 
-def _text_spec(name: str, label: str, columns: Sequence[str], key: tuple[str, ...]) -> TableSpec:
-    return TableSpec(
-        name=name,
-        instrument=None,
-        label=label,
-        structure="flat",
-        key_columns=key,
-        columns=tuple(
-            TableColumn(column, pa.string(), "text", nullable=column not in key)
-            for column in columns
-        ),
-    )
+def _is_wanted(item: RedcapTableProps, wanted: set[str] | None) -> bool:
+    if wanted is None:
+        return item.kind not in ON_REQUEST
+    return bool(wanted & {item.kind, item.name})
+
+
+def _refuse_unknown(wanted: set[str], found: Sequence[RedcapTableProps]) -> None:
+    kinds = [kind for kind in get_args(TableKind) if kind != "report"]
+    unknown = sorted(wanted.difference(kinds, (item.name for item in found)))
+    if unknown:
+        raise ConfigError(
+            f"`include` names {', '.join(unknown)}, which is no kind of table and no table of this "
+            f"study. Kinds are {', '.join(kinds)}; reports are named by `reports`."
+        )
+
+
+def _iter_tables(project: RedcapProject, options: TableOptions) -> Iterator[RedcapTableProps]:
+    planned = plan_tables(project, options=options)
+    yield RedcapTableProps("records", "records", project, plan_records_table(project))
+    for spec in planned:
+        if spec.instrument is not None:
+            instrument = project.instruments_by_name[spec.instrument]
+            yield RedcapTableProps(spec.name, "instrument", project, spec, instrument)
+    rejected = plan_rejected_values_table(project)
+    yield RedcapTableProps("rejected_values", "rejected_values", project, rejected)
+    for spec in planned:
+        if spec.name == MISSING_REASONS:
+            yield RedcapTableProps(MISSING_REASONS, "missing_reasons", project, spec)
+    for table in SMALL_TABLES.values():
+        yield RedcapTableProps(table.kind, table.kind, project, table.spec)
+    yield RedcapTableProps("audit_log", "audit_log", project, plan_audit_log_table())
+
+
+def _report(project: RedcapProject, number: int) -> RedcapTableProps:
+    # A hyphen, which no instrument's name can have.
+    spec = text_spec(f"report-{number}", f"Report {number}", (), ())
+    return RedcapTableProps(spec.name, "report", project, spec, report_id=number)

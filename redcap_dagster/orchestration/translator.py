@@ -3,24 +3,13 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import dagster as dg
 
+from redcap_dagster.orchestration.kinds import DESCRIPTIONS, TableKind
 from redcap_dagster.orchestration.metadata import column_schema
 from redcap_dagster.project import Instrument, RedcapProject
 from redcap_dagster.tables import TableSpec
-
-TableKind = Literal[
-    "records",
-    "instrument",
-    "rejected_values",
-    "missing_reasons",
-    "metadata",
-    "users",
-    "form_event_mappings",
-]
-"""What a table holds: the raw export, one instrument, or one of the study's small tables."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +17,13 @@ class RedcapTableProps:
     """Everything about one table that a translator may use.
 
     Attributes:
-        name: Name of the table: the instrument's unique name, or the kind.
+        name: Name of the table and of its file: the instrument's unique name, the kind, or
+            `report-<id>`.
         kind: What the table holds.
         project: The design of the study.
         spec: Columns of the table with their types.
         instrument: The instrument, for tables of that kind; else None.
+        report_id: Number of the report, for tables of that kind; else None.
     """
 
     name: str
@@ -40,6 +31,12 @@ class RedcapTableProps:
     project: RedcapProject
     spec: TableSpec
     instrument: Instrument | None = None
+    report_id: int | None = None
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """The parts of the asset key that Dagster shows: the name, or `reports` and the number."""
+        return (self.name,) if self.report_id is None else ("reports", str(self.report_id))
 
 
 class DagsterRedcapTranslator:
@@ -56,7 +53,7 @@ class DagsterRedcapTranslator:
     def get_asset_spec(self, props: RedcapTableProps) -> dg.AssetSpec:
         """The spec of one table: key, description, kinds, group, column schema, code version."""
         return dg.AssetSpec(
-            key=dg.AssetKey([props.name]),
+            key=dg.AssetKey(props.path),
             description=_describe(props),
             group_name=group_name(props.project),
             kinds={"redcap", "parquet"},
@@ -81,30 +78,9 @@ def _tags(props: RedcapTableProps) -> dict[str, str]:
 
 
 def _describe(props: RedcapTableProps) -> str:
-    match props.kind:
-        case "records":
-            return (
-                "The whole export as REDCap sent it: every cell as text, one row a record, event "
-                "and repeat instance."
-            )
-        case "rejected_values":
-            return (
-                "Every value that does not fit the type its field has in the data dictionary, with "
-                "its raw text; in the typed tables these cells are null."
-            )
-        case "missing_reasons":
-            return (
-                "Why each blank is blank: coded, rejected, not asked, form not started, not "
-                "designated for the event, or just blank."
-            )
-        case "metadata":
-            return "The study's data dictionary, one row a field."
-        case "users":
-            return "Users of the project and their rights. Names persons; no data of participants."
-        case "form_event_mappings":
-            return "Which instrument is used in which event; no rows in a classic project."
-        case "instrument":
-            return _describe_instrument(props)
+    if props.kind == "instrument":
+        return _describe_instrument(props)
+    return DESCRIPTIONS[props.kind]
 
 
 def _describe_instrument(props: RedcapTableProps) -> str:

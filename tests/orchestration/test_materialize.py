@@ -42,8 +42,16 @@ ALL_TABLES = [
     *INSTRUMENTS,
     "rejected_values",
     "metadata",
-    "users",
+    "instruments",
+    "arms",
+    "events",
     "form_event_mappings",
+    "repeating_instruments_events",
+    "project_info",
+    "users",
+    "user_form_rights",
+    "user_roles",
+    "data_access_groups",
 ]
 
 

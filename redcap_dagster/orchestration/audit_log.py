@@ -1,0 +1,94 @@
+"""The project's log as a table with a partition for each day. Rows are only ever added."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+
+from redcap_dagster.api import RedcapClient
+from redcap_dagster.errors import ConfigError
+from redcap_dagster.orchestration.metadata import as_text
+from redcap_dagster.orchestration.small_tables import text_spec, text_table
+from redcap_dagster.tables import TableSpec, current_extract, has_extract, read_published
+
+AUDIT_LOG = "audit_log"
+_COLUMNS = ("timestamp", "username", "action", "details", "record")
+
+
+def plan_audit_log_table() -> TableSpec:
+    """The layout of the log. It has no key: two entries of one minute can be the same."""
+    return text_spec(AUDIT_LOG, "Audit log", _COLUMNS, ())
+
+
+def read_audit_log(client: RedcapClient, shelf: Path, partition_key: str | None) -> pa.Table:
+    """One day of the log, with what was published of it before.
+
+    An entry stays once it was published, also where REDCap forgets it later: deleting a record
+    can blank the log of it.
+
+    Args:
+        client: Where to ask. Its user needs the Logging right.
+        shelf: The folder in which this day was published before, or not.
+        partition_key: The day of the server's local time, `2026-11-21`.
+
+    Returns:
+        Entries from the oldest to the newest, every cell as text.
+
+    Raises:
+        ApiError: REDCap did not answer, or refused.
+        ConfigError: The partition is no day.
+    """
+    day = _parse_day(partition_key)
+    # To the next midnight, and the day picked out here: whether an end that is a minute holds
+    # that minute's seconds is not known of every version.
+    asked = client.export_logging(begin_time=_midnight(day), end_time=_midnight(day, days=1))
+    now = [row for row in reversed(asked) if str(row["timestamp"]).startswith(day.isoformat())]
+    return text_table(_merge(_published_rows(shelf), now), _COLUMNS)
+
+
+def _parse_day(partition_key: str | None) -> date:
+    try:
+        return date.fromisoformat(partition_key or "")
+    except ValueError:
+        raise ConfigError(
+            "audit_log is exported day by day: give it daily partitions "
+            "(audit_log_partitions=dg.DailyPartitionsDefinition(...)) and choose a day."
+        ) from None
+
+
+def _midnight(day: date, days: int = 0) -> datetime:
+    return datetime.combine(day + timedelta(days=days), datetime.min.time())
+
+
+def _published_rows(shelf: Path) -> list[Mapping[str, str]]:
+    if not has_extract(shelf) or AUDIT_LOG not in current_extract(shelf).tables:
+        return []
+    rows: list[Mapping[str, str]] = read_published(shelf, AUDIT_LOG).to_pylist()
+    return rows
+
+
+def _merge(
+    before: Sequence[Mapping[str, object]], now: Sequence[Mapping[str, object]]
+) -> list[Mapping[str, object]]:
+    """What was there before and what is new, by time; entries of one minute in their order."""
+    rows = [*before, *_beyond(before, now)]
+    return sorted(rows, key=lambda row: str(row["timestamp"]))
+
+
+def _beyond(
+    before: Sequence[Mapping[str, object]], now: Sequence[Mapping[str, object]]
+) -> Iterator[Mapping[str, object]]:
+    """Entries of `now` that are not among `before`, each as often as it is there once more."""
+    known = Counter(_identity(row) for row in before)
+    for row in now:
+        identity = _identity(row)
+        if known[identity]:
+            known[identity] -= 1
+        else:
+            yield row
+
+
+def _identity(row: Mapping[str, object]) -> tuple[str, ...]:
+    return tuple(as_text(row.get(name)) for name in _COLUMNS)

@@ -1,0 +1,197 @@
+"""Every table of a study is an asset, asked for by itself, and refused by itself."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import pytest
+
+from redcap_dagster import build_redcap_assets
+from redcap_dagster.api import RedcapClient
+from redcap_dagster.errors import ConfigError
+from redcap_dagster.tables import current_extract, read_published
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.orchestration.conftest import Study
+
+DAYS = dg.DailyPartitionsDefinition("2026-11-01", end_offset=1)
+
+# What REDCap is asked for each small table, beside the design that every run reads first.
+OWN_REQUESTS = {
+    "metadata": ["metadata"],
+    "instruments": ["instrument"],
+    "arms": ["arm"],
+    "events": ["event"],
+    "form_event_mappings": ["formEventMapping"],
+    "repeating_instruments_events": ["repeatingFormsEvents"],
+    "project_info": ["project"],
+    "users": ["user"],
+    "user_form_rights": ["user"],
+    "user_roles": ["userRoleMapping", "userRole"],
+    "data_access_groups": ["dag", "userDagMapping"],
+}
+
+
+@pytest.fixture
+def client(study: "Study") -> RedcapClient:
+    return RedcapClient(study.emulator.url, study.token, retries=0)
+
+
+def observations(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:
+    """Metadata of the observations of a run, by asset."""
+    return {
+        event.asset_observation_data.asset_observation.asset_key.path[-1]: {
+            name: value.value
+            for name, value in event.asset_observation_data.asset_observation.metadata.items()
+        }
+        for event in result.all_events
+        if event.event_type is dg.DagsterEventType.ASSET_OBSERVATION
+    }
+
+
+@pytest.mark.parametrize("name", OWN_REQUESTS)
+def test_a_small_table_asks_for_itself_alone(study: "Study", name: str) -> None:
+    study.materialize(selection=["project_info"])
+    design = [request.content for request in study.emulator.requests][:-1]
+    study.emulator.requests.clear()
+    assert study.materialize(selection=[name]).success
+    assert [request.content for request in study.emulator.requests] == [
+        *design,
+        *OWN_REQUESTS[name],
+    ]
+
+
+def test_the_small_tables_hold_what_redcap_sends(study: "Study", client: RedcapClient) -> None:
+    study.materialize(selection=list(OWN_REQUESTS))
+    assert study.table("instruments") == client.export_instruments()
+    assert study.table("arms") == [
+        {"arm_num": str(row["arm_num"]), "name": row["name"]} for row in client.export_arms()
+    ]
+    assert [row["unique_event_name"] for row in study.table("events")] == [
+        event.unique_name for event in study.project.events
+    ]
+    assert len(study.table("repeating_instruments_events")) == len(study.project.repeats)
+    (info,) = study.table("project_info")
+    assert info["project_id"] == str(study.project.info.project_id)
+    assert [(row["username"], row["form_name"]) for row in study.table("user_form_rights")] == [
+        (user["username"], form)
+        for user in client.export_users()
+        for form in study.project.instruments_by_name
+    ]
+    assert {row["export_right"] for row in study.table("user_form_rights")} == {"1"}
+
+
+def test_groups_and_roles_say_who_is_in_them(study: "Study", client: RedcapClient) -> None:
+    group = client.export_data_access_groups()[0]["unique_group_name"]
+    study.emulator.add_user(study.token, "bo", data_access_group=group)
+    study.emulator.add_user(study.token, "al", data_access_group=group)
+    study.materialize(selection=["data_access_groups", "user_roles"])
+    users = {
+        row["unique_group_name"]: row["usernames"] for row in study.table("data_access_groups")
+    }
+    assert users.pop(group) in {'["bo", "al"]', '["al", "bo"]'}
+    assert set(users.values()) <= {"[]"}
+    assert len(study.table("user_roles")) == len(client.export_user_roles())
+
+
+def test_what_a_classic_project_cannot_have_is_an_empty_table_with_its_columns(
+    serve: "Callable[..., Study]",
+) -> None:
+    study = serve((Path(__file__).parent / "classic.xml").read_text(encoding="utf-8"))
+    empty = {
+        "arms": ["arm_num", "name"],
+        "events": [
+            "event_name",
+            "arm_num",
+            "unique_event_name",
+            "custom_event_label",
+            "event_id",
+        ],
+        "form_event_mappings": ["arm_num", "unique_event_name", "form"],
+        "repeating_instruments_events": ["event_name", "form_name", "custom_form_label"],
+        "user_roles": ["unique_role_name", "role_label", "usernames"],
+        "data_access_groups": [
+            "data_access_group_name",
+            "unique_group_name",
+            "data_access_group_id",
+            "usernames",
+        ],
+    }
+    assert study.materialize(selection=list(empty)).success
+    tables = {name: read_published(study.out_dir, name) for name in empty}
+    assert {name: table.column_names for name, table in tables.items()} == empty
+    assert {table.num_rows for table in tables.values()} == {0}
+
+
+def test_what_a_token_may_not_see_is_skipped_and_the_rest_is_there(
+    study: "Study", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study.materialize(selection=["users"])
+    before = study.table("users")
+    token = study.emulator.add_user(study.token, "reader", rights={"user_rights": 0})
+    monkeypatch.setenv("REDCAP_API_TOKEN", token)
+    result = study.materialize(selection=["users", "user_roles", "metadata", "enrolment"])
+    assert result.success
+    assert {event.asset_key.path[-1] for event in result.get_asset_materialization_events()} == {
+        "metadata",
+        "enrolment",
+        "rejected_values",
+    }
+    said = observations(result)
+    assert set(said) == {"users", "user_roles"}
+    assert "'User Rights' privileges" in said["users"]["redcap/refused"]
+    # It could not be found out, which is not the same as nobody: no empty table is published.
+    assert study.table("users") == before
+    assert "user_roles" not in current_extract(study.out_dir).tables
+
+
+def test_a_step_of_which_everything_is_refused_fails(
+    study: "Study", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = study.emulator.add_user(study.token, "reader", rights={"user_rights": 0})
+    monkeypatch.setenv("REDCAP_API_TOKEN", token)
+    with pytest.raises(dg.Failure, match="'User Rights' privileges"):
+        study.materialize(selection=["users", "user_form_rights"])
+
+
+def test_include_says_which_assets_there_are(study: "Study") -> None:
+    assets = build_redcap_assets(
+        study.project, out_dir=study.out_dir, include=["spirometry", "users"], reports=[12]
+    )
+    assert {key.to_user_string() for key in assets.keys} == {"spirometry", "users", "reports/12"}
+    with pytest.raises(ConfigError, match=r"names spirometri, which is no kind .* Kinds are"):
+        build_redcap_assets(study.project, include=["spirometri"])
+    with pytest.raises(ConfigError, match="needs audit_log_partitions"):
+        build_redcap_assets(study.project, include=["audit_log"])
+
+
+def test_the_log_is_a_table_with_a_partition_for_each_day(
+    study: "Study", client: RedcapClient
+) -> None:
+    assets = build_redcap_assets(study.project, out_dir=study.out_dir, audit_log_partitions=DAYS)
+    today = datetime.now().date().isoformat()  # noqa: DTZ005 - the server's local time
+    client.import_records([{study.project.record_id_field: "NEW-1"}])
+    study.materialize(assets=assets, selection=["audit_log"], partition_key=today)
+    first = study.table("audit_log", today)
+    assert [row["record"] for row in first if row["action"].startswith("Create")] == ["NEW-1"]
+    assert [row["timestamp"] for row in first] == sorted(row["timestamp"] for row in first)
+
+    # Rows stay when REDCap forgets them, and the same ones do not come twice.
+    client.delete_records(["NEW-1"], delete_logging=True)
+    study.materialize(assets=assets, selection=["audit_log"], partition_key=today)
+    second = study.table("audit_log", today)
+    assert all(row in second for row in first)
+    assert len(second) > len(first)
+    assert sum(row["action"].startswith("Create") for row in second) <= 2
+
+    study.materialize(assets=assets, selection=["audit_log"], partition_key="2026-11-02")
+    assert study.table("audit_log", "2026-11-02") == []
+
+
+def test_the_log_without_a_day_says_what_to_choose(study: "Study") -> None:
+    assets = build_redcap_assets(study.project, out_dir=study.out_dir, audit_log_partitions=DAYS)
+    with pytest.raises(dg.Failure, match="exported day by day"):
+        study.materialize(assets=assets, selection=["audit_log"])
