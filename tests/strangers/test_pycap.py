@@ -295,6 +295,7 @@ def test_surveys(project: redcap.Project, made: SyntheticProject, first_event: s
     queue = project.export_survey_queue_link(record="1")
     assert re.fullmatch(r"https?://.+/surveys/\?sq=\w+", queue)
     assert len(project.export_survey_access_code(**place)) == 9
+    assert len(project.export_survey_return_code(**place)) == 8
     with pytest.raises(redcap.RedcapError):
         project.export_survey_return_code(**{**place, "record": "nobody"})
     people = project.export_survey_participant_list(instrument="enrolment")
@@ -303,7 +304,18 @@ def test_surveys(project: redcap.Project, made: SyntheticProject, first_event: s
     assert "email" in frame.columns
 
 
-def test_a_report_that_is_not_there_is_told(project: redcap.Project) -> None:
+def test_reports(project: redcap.Project, made: SyntheticProject, server: RedcapEmulator) -> None:
+    user = server.store.user_of(project.token)
+    assert user is not None
+    (report,) = server.store.design(user.project_id).reports
+    rows = project.export_report(report_id=str(report.report_id))
+    asked = project.export_records(
+        fields=list(report.fields),
+        events=[made.design.events[0].unique_name] if made.design.events else None,
+    )
+    named = [{name: row[name] for name in report.fields} for row in asked]
+    shown = [{name: row[name] for name in report.fields} for row in rows]
+    assert [row for row in shown if row in named] == named
     with pytest.raises(redcap.RedcapError):
         project.export_report(report_id="1")
 

@@ -118,7 +118,9 @@ def load_synthetic_project(store: Store, made: SyntheticProject, options: Projec
     """
 
     def numbered(project_id: int) -> Design:
-        return made.numbered_design(first_event_id(project_id), first_group_id(project_id))
+        return made.numbered_design(
+            first_event_id(project_id), first_group_id(project_id), first_report_id(project_id)
+        )
 
     return load_design(store, numbered, options, made.iter_records(), made.name)
 

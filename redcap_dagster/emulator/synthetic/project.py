@@ -5,7 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from redcap_dagster.emulator.design import Design, Field, Form, Settings
+from redcap_dagster.emulator.design import (
+    Design,
+    Field,
+    Form,
+    Report,
+    Settings,
+    Survey,
+)
 from redcap_dagster.emulator.errors import EmulatorError
 from redcap_dagster.emulator.names import status_column, timestamp_column
 from redcap_dagster.emulator.odm.rows import LoadedRecord
@@ -17,6 +24,7 @@ _STATUSES = ("0", "1", "2", "2", "")
 _TIMESTAMPS = ("2024-02-29 08:00:00", "2025-07-01 23:59:59", "[not completed]", "")
 # What it sums are the second and third field.
 _FIELDS_BEFORE_TOTAL = 3
+_FIELDS_OF_THE_REPORT = 3
 
 
 @dataclass(frozen=True)
@@ -24,7 +32,7 @@ class SyntheticProject:
     """A made-up project, which `RedcapEmulator.add_project` takes.
 
     Attributes:
-        design: Its design; events and groups are numbered from 1.
+        design: Its design; events, groups and reports are numbered from 1.
         records: How many records it has.
         filling: What fills them.
         name: What tells it from others.
@@ -43,8 +51,10 @@ class SyntheticProject:
         """Yield its records, the same ones each time."""
         return iter_records(self.design, self.filling, self.records)
 
-    def numbered_design(self, first_event_id: int, first_group_id: int) -> Design:
-        """Return its design with its events and groups numbered from these numbers on."""
+    def numbered_design(
+        self, first_event_id: int, first_group_id: int, first_report_id: int
+    ) -> Design:
+        """Return its design with its events, groups and report numbered from these numbers on."""
         design = self.design
         events = (
             replace(event, event_id=number)
@@ -54,7 +64,11 @@ class SyntheticProject:
             replace(group, group_id=number)
             for number, group in enumerate(design.groups, start=first_group_id)
         )
-        return replace(design, events=tuple(events), groups=tuple(groups))
+        reports = (
+            replace(report, report_id=number)
+            for number, report in enumerate(design.reports, start=first_report_id)
+        )
+        return replace(design, events=tuple(events), groups=tuple(groups), reports=tuple(reports))
 
 
 def synthetic_project(
@@ -64,7 +78,7 @@ def synthetic_project(
 
     Values are valid for their fields, hold what naive readers stumble over (leading zeros, quotes,
     line breaks, letters of many scripts), and are blank here and there. Its instruments hold fields
-    of every type but files, in turn.
+    of every type but files, in turn; one report shows the first fields of the first instrument.
 
     Examples:
         token = redcap.add_project(synthetic_project(records=1_000, seed=7, shape="longitudinal"))
@@ -135,6 +149,7 @@ def _form_columns(plan: Plan, form: str, chance: random.Random) -> Iterator[Colu
 
 
 def _design(plan: Plan, shape: str, fields: list[Field]) -> Design:
+    shown = [entry.name for entry in fields if entry.form == plan.forms[0]][:_FIELDS_OF_THE_REPORT]
     return Design(
         settings=Settings(
             title=f"Synthetic {shape.replace('_', ' ')} study",
@@ -149,6 +164,8 @@ def _design(plan: Plan, shape: str, fields: list[Field]) -> Design:
         repeats=plan.repeats,
         groups=plan.groups,
         survey_forms=plan.surveys,
+        surveys=tuple(Survey(form, form, save_and_return=True) for form in plan.surveys),
+        reports=(Report(1, "R-SYNTHETIC01", "First fields", tuple(shown)),),
         missing_codes=plan.missing_codes,
         longitudinal=bool(plan.events),
     )
