@@ -23,6 +23,7 @@ from redcap_dagster.export import (
 )
 from redcap_dagster.orchestration.checks import SCHEMA_CHECK, SchemaCheck
 from redcap_dagster.orchestration.kinds import PARTITIONED_KINDS, RECORD_KINDS
+from redcap_dagster.orchestration.lineage import column_lineage
 from redcap_dagster.orchestration.metadata import RawMetadata, table_metadata
 from redcap_dagster.orchestration.own_tables import OwnTables
 from redcap_dagster.orchestration.partitions import records_in_partition
@@ -328,6 +329,9 @@ class _Step:
             uri=self.study.shelf(item.partition_key) / "current" / f"{props.name}.parquet",
             is_partition=item.partition_key is not None,
         )
+        lineage = column_lineage(self._live_spec(props), self.study.props)
+        if lineage is not None:
+            metadata["dagster/column_lineage"] = lineage
         metadata["redcap/extract_id"] = item.extract.extract_id
         if props.kind in RECORD_KINDS:
             metadata["redcap/records_exported"] = item.progress.records_done

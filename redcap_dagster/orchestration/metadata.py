@@ -10,7 +10,7 @@ import dagster as dg
 
 from redcap_dagster.tables import PublishedTable, TableColumn, TableSpec
 
-RawMetadata: TypeAlias = int | str | dg.TableSchema
+RawMetadata: TypeAlias = int | str | dg.TableSchema | dg.TableColumnLineage
 """The kinds of metadata values that a table has."""
 
 _MOST_CHOICES_SHOWN = 20
