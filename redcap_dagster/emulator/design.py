@@ -288,7 +288,7 @@ class Design:
             return False
         if instrument:
             return self.repeats_as_form(event, instrument)
-        return instance == 0 or self.repeats_as_event(event)
+        return (instance > 0) == self.repeats_as_event(event)
 
     @cached_property
     def column_forms(self) -> dict[str, str]:

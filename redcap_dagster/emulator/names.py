@@ -1,7 +1,8 @@
 """How REDCap makes names from labels and codes, and how it orders records."""
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Iterator
+from itertools import chain, count
 
 UNIQUE_NAME_LENGTH = 18
 _DIGITS = re.compile(r"\d+")
@@ -31,9 +32,8 @@ def unique_group_name(label: str, taken: Container[str] = ()) -> str:
     when the name is taken.
     """
     stem = _NOT_COLUMN.sub("", label.lower().replace(" ", "_"))[:UNIQUE_NAME_LENGTH]
-    if stem not in taken:
-        return stem
-    return next(stem + letter for letter in _LETTERS if stem + letter not in taken)
+    # A name without a Latin letter would be blank, which is what "no group" is called.
+    return _free_name(stem or "group", taken)
 
 
 def unique_event_name(label: str, arm_number: int, taken: Container[str] = ()) -> str:
@@ -43,10 +43,12 @@ def unique_event_name(label: str, arm_number: int, taken: Container[str] = ()) -
     name is taken (`visit_1_arm_2b`).
     """
     stem = _NOT_COLUMN.sub("", label.lower().replace(" ", "_"))[:UNIQUE_NAME_LENGTH].rstrip("_")
-    name = f"{stem or 'event'}_arm_{arm_number}"
-    if name not in taken:
-        return name
-    return next(name + letter for letter in _LETTERS if name + letter not in taken)
+    return _free_name(f"{stem or 'event'}_arm_{arm_number}", taken)
+
+
+def _free_name(name: str, taken: Container[str]) -> str:
+    endings: Iterator[str] = chain(("", *_LETTERS), map(str, count(1)))
+    return next(name + ending for ending in endings if name + ending not in taken)
 
 
 def natural_key(record_id: str) -> str:

@@ -78,8 +78,8 @@ def delete_roles(call: Call) -> Text:
 def import_role_mapping(call: Call) -> Text:
     """Give users roles; a blank role takes the user's away."""
     rows = imported_rows(call, ("username",))
-    users = {user.username: user for user in call.store.users(call.user.project_id)}
     with call.store.writing() as connection:
+        users = {user.username: user for user in call.store.users(call.user.project_id)}
         design = read_design(connection, call.user.project_id)
         roles = {role.unique_name: role for role in design.roles}
         _refuse_unknown(roles, [row.get("unique_role_name", "") for row in rows])

@@ -26,8 +26,8 @@ _IN_ROLE = "Users in roles cannot have their privileges modified via the 'Import
 def import_users(call: Call) -> Text:
     """Add users and change rights; a new user has the rights that are given and no other."""
     rows = nested_rows(call)
-    users = {user.username: user for user in call.store.users(call.user.project_id)}
     with call.store.writing() as connection:
+        users = {user.username: user for user in call.store.users(call.user.project_id)}
         design = read_design(connection, call.user.project_id)
         for row in rows:
             _import_user(connection, call, design, users, row)

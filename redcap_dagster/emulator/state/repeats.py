@@ -6,16 +6,27 @@ two stand in different rows.
 
 import json
 import sqlite3
+from typing import NamedTuple
 
 from redcap_dagster.emulator.design import Design
 from redcap_dagster.emulator.names import timestamp_column
 
-_BASE = ("", 0)
-_Place = tuple[str, int]
+
+class _Place(NamedTuple):
+    """Which rows of a project: one for each record at most."""
+
+    project_id: int
+    event: str
+    instrument: str
+    instance: int
+
+
+_Key = tuple[int, str, str, int, str]
+_WHERE = "project_id = ? AND event = ? AND instrument = ? AND instance = ?"
 
 
 def move_repeats(connection: sqlite3.Connection, project_id: int, old: Design, new: Design) -> None:
-    """Move the data of each instrument whose way of repeating changes.
+    """Move the data of each event and instrument whose way of repeating changes.
 
     Args:
         connection: An open transaction.
@@ -24,59 +35,57 @@ def move_repeats(connection: sqlite3.Connection, project_id: int, old: Design, n
         new: The design it is to be stored under; it differs in `repeats` alone.
     """
     for event in old.event_order:
+        before = _Place(project_id, event, "", int(old.repeats_as_event(event)))
+        shared = _Place(project_id, event, "", int(new.repeats_as_event(event)))
+        if before != shared:
+            _move(connection, before, shared, None)
         for form in old.forms_of_event(event):
-            before, after = _place(old, event, form), _place(new, event, form)
-            if before != after:
-                owned = {column for column, owner in old.column_forms.items() if owner == form}
-                owned.add(timestamp_column(form))
-                _move(connection, (project_id, event, *before), after, owned)
+            own = _Place(project_id, event, form, 1)
+            repeated, repeats = old.repeats_as_form(event, form), new.repeats_as_form(event, form)
+            if repeats and not repeated:
+                _move(connection, shared, own, _columns(old, form))
+            elif repeated and not repeats:
+                _move(connection, own, shared, None)
 
 
-def _place(design: Design, event: str, form: str) -> _Place:
-    """Return instrument and instance of the row that holds a form's first data."""
-    if design.repeats_as_form(event, form):
-        return (form, 1)
-    return ("", 1) if design.repeats_as_event(event) else _BASE
+def _columns(design: Design, form: str) -> frozenset[str]:
+    owned = {column for column, owner in design.column_forms.items() if owner == form}
+    return frozenset({*owned, timestamp_column(form)})
 
 
 def _move(
-    connection: sqlite3.Connection,
-    source: tuple[int, str, str, int],
-    after: _Place,
-    owned: set[str],
+    connection: sqlite3.Connection, source: _Place, target: _Place, columns: frozenset[str] | None
 ) -> None:
-    project_id, event, instrument, instance = source
-    found = connection.execute(
-        "SELECT record_id, cells FROM row"
-        " WHERE project_id = ? AND event = ? AND instrument = ? AND instance = ?",
-        source,
-    ).fetchall()
-    for record_id, text in found:
+    """Move some columns of rows, or with None the rows."""
+    found = connection.execute(f"SELECT record_id, cells FROM row WHERE {_WHERE}", source)  # noqa: S608
+    for record_id, text in found.fetchall():
         cells = json.loads(text)
-        moved = {column: value for column, value in cells.items() if column in owned}
-        if moved:
-            kept = {column: value for column, value in cells.items() if column not in owned}
-            _put(connection, (project_id, record_id, event, instrument, instance), kept)
-            _add(connection, (project_id, record_id, event, *after), moved)
-
-
-_Key = tuple[int, str, str, str, int]
-_WHERE = "WHERE project_id = ? AND record_id = ? AND event = ? AND instrument = ? AND instance = ?"
+        moved = {name: value for name, value in cells.items() if not columns or name in columns}
+        if columns is None:
+            connection.execute(
+                f"DELETE FROM row WHERE {_WHERE} AND record_id = ?",  # noqa: S608
+                (*source, record_id),
+            )
+            _add(connection, (*target, record_id), moved)
+        elif moved:
+            # The row stays without a value: it still is the record.
+            kept = {name: value for name, value in cells.items() if name not in columns}
+            _put(connection, (*source, record_id), kept)
+            _add(connection, (*target, record_id), moved)
 
 
 def _add(connection: sqlite3.Connection, key: _Key, cells: dict[str, str]) -> None:
-    found = connection.execute(f"SELECT cells FROM row {_WHERE}", key).fetchone()  # noqa: S608
+    found = connection.execute(
+        f"SELECT cells FROM row WHERE {_WHERE} AND record_id = ?",  # noqa: S608
+        key,
+    ).fetchone()
     there = json.loads(found[0]) if found else {}
     _put(connection, key, {**there, **cells})
 
 
 def _put(connection: sqlite3.Connection, key: _Key, cells: dict[str, str]) -> None:
-    # An instance without values is gone; a base row without values still is the record.
-    if not cells and key[4]:
-        connection.execute(f"DELETE FROM row {_WHERE}", key)  # noqa: S608
-        return
     connection.execute(
-        "INSERT INTO row (project_id, record_id, event, instrument, instance, cells)"
+        "INSERT INTO row (project_id, event, instrument, instance, record_id, cells)"
         " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET cells = excluded.cells",
         (*key, json.dumps(cells, ensure_ascii=False)),
     )
