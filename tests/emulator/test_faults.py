@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from redcap_dagster.emulator import AskedRequest, Counts, EmulatorError, RedcapEmulator
+from redcap_dagster.emulator.command import build_parser, main
 from redcap_dagster.emulator.faults.kinds import fault_table
 from redcap_dagster.emulator.faults.limits import MinuteWindow
 
@@ -309,3 +310,14 @@ def test_a_fault_that_is_none_is_named(redcap: RedcapEmulator, spec: str, messag
 def test_the_page_lists_every_fault() -> None:
     page = Path(__file__).parents[2] / "docs" / "emulator.md"
     assert fault_table() in page.read_text(encoding="utf-8")
+
+
+def test_the_command_line_takes_faults_and_names_wrong_ones(
+    project_xml: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = tmp_path / "study.xml"
+    study.write_text(project_xml(FIELDS, ROWS))
+    options = build_parser().parse_args([str(study), "--fault", "status:code=502", "--fault", "x"])
+    assert options.fault == ["status:code=502", "x"]
+    assert main([str(study), "--fault", "memory:cells=1", "--fault", "flood"]) == 1
+    assert "There is no fault 'flood'" in capsys.readouterr().err
