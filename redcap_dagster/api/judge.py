@@ -281,7 +281,7 @@ def _judge_shape(answer: Answer, call: Call) -> Failure | None:
 
 
 def _csv_fault(answer: Answer, call: Call) -> Reason | None:
-    if answer.quotes % 2:
+    if answer.has_odd_quotes:
         return "ends_inside_a_cell"
     if call.ends_with_newline and not answer.tail.endswith(b"\n"):
         return "last_line_cut"

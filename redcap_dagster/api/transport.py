@@ -2,6 +2,7 @@
 
 import errno
 import socket
+from collections.abc import Iterator
 from email.utils import formatdate
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
@@ -20,8 +21,11 @@ from redcap_dagster.api.failure import Failure, Reason
 from redcap_dagster.errors import ConfigError
 
 _OK = 200
+_USER_AGENT = f"redcap-dagster/{version('redcap-dagster')}"
 _PIECE_BYTES = 256 * 1024
 _POOLED_CONNECTIONS = 32
+# More than servers and proxies hold back to count it.
+_BUFFERED_BYTES = 1024 * 1024
 
 _SENTENCES: dict[Reason, str] = {
     "connection_refused": (
@@ -122,7 +126,7 @@ def parse_verify(*, verify_tls: bool, ca_bundle: str | Path | None) -> bool | st
 
 def _open_session(url: str) -> requests.Session:
     session = requests.Session()
-    session.headers["User-Agent"] = f"redcap-dagster/{version('redcap-dagster')}"
+    session.headers["User-Agent"] = _USER_AGENT
     # A REDCap session cookie would make the server answer parallel requests one after another.
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     # Without an `auth`, requests would send the password that ~/.netrc has for the host.
@@ -146,9 +150,9 @@ def _multipart(call: Call) -> dict[str, tuple[str, bytes, str]] | None:
 
 
 def _receive(response: requests.Response, sink: BinaryIO, *, is_file: bool) -> Answer | Failure:
-    watch = BodyWatch(is_file=is_file)
+    watch = BodyWatch(is_file=is_file, counts_quotes=not is_file and _may_be_cut(response))
     received = 0
-    for piece in response.iter_content(_PIECE_BYTES):
+    for piece in _pieces(response):
         received += len(piece)
         kept = watch.feed(piece)
         if response.status_code == _OK:
@@ -165,11 +169,43 @@ def _receive(response: requests.Response, sink: BinaryIO, *, is_file: bool) -> A
     return watch.answer(response.status_code, headers)
 
 
+def _pieces(response: requests.Response) -> Iterator[bytes]:
+    """The body in pieces big enough that handling them costs nothing beside the bytes.
+
+    A body in chunks comes in theirs, which are a few kilobytes.
+    """
+    held: list[bytes] = []
+    size = 0
+    for piece in response.iter_content(_PIECE_BYTES):
+        held.append(piece)
+        size += len(piece)
+        if size >= _PIECE_BYTES:
+            yield b"".join(held) if len(held) > 1 else piece
+            held, size = [], 0
+    yield b"".join(held)
+
+
+def _may_be_cut(response: requests.Response) -> bool:
+    """Whether a body could end too early and look whole to HTTP.
+
+    A server counts the length of a small body itself, also when PHP died meanwhile; a big one's
+    length was announced by who wrote it, and all of it has to come (docs/sources.md#answers).
+    """
+    length = _announced_bytes(response)
+    is_packed = response.headers.get("Content-Encoding", "identity") != "identity"
+    return length is None or is_packed or length < _BUFFERED_BYTES
+
+
 def _is_cut_short(response: requests.Response) -> bool:
     # urllib3 before 2 does not compare by itself. `tell` counts bytes before decompression.
+    length = _announced_bytes(response)
+    return length is not None and int(response.raw.tell()) < length
+
+
+def _announced_bytes(response: requests.Response) -> int | None:
     announced = response.headers.get("Content-Length", "")
     chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
-    return announced.isdecimal() and not chunked and response.raw.tell() < int(announced)
+    return int(announced) if announced.isdecimal() and not chunked else None
 
 
 def _failure_of(error: requests.RequestException) -> Failure:

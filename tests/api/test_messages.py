@@ -101,7 +101,7 @@ def test_a_body_is_noted_alike_in_whatever_pieces_it_comes(piece_bytes: int) -> 
 
     answer = watch.answer(200, {})
     assert written == body[3:]
-    assert (answer.size, answer.quotes, answer.head) == (len(body) - 3, 3, body[3:])
+    assert (answer.size, answer.has_odd_quotes, answer.head) == (len(body) - 3, True, body[3:])
     assert answer.tail == body[-TAIL_BYTES:]
 
 
