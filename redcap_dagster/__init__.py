@@ -14,7 +14,10 @@ if TYPE_CHECKING:
         RedcapProjectComponent,
         RedcapResource,
         RedcapTableProps,
+        arm_partitions,
         build_redcap_assets,
+        data_access_group_partitions,
+        event_partitions,
         record_partitions,
         redcap_assets,
     )
@@ -28,7 +31,10 @@ _ROOMS = {
     "RedcapProjectComponent": "orchestration",
     "RedcapResource": "orchestration",
     "RedcapTableProps": "orchestration",
+    "arm_partitions": "orchestration",
     "build_redcap_assets": "orchestration",
+    "data_access_group_partitions": "orchestration",
+    "event_partitions": "orchestration",
     "record_partitions": "orchestration",
     "redcap_assets": "orchestration",
 }
@@ -39,7 +45,10 @@ __all__ = [
     "RedcapProjectComponent",
     "RedcapResource",
     "RedcapTableProps",
+    "arm_partitions",
     "build_redcap_assets",
+    "data_access_group_partitions",
+    "event_partitions",
     "record_partitions",
     "redcap_assets",
 ]

@@ -10,6 +10,7 @@ from redcap_dagster.export.plan import (
     record_bucket,
     select_instruments,
 )
+from redcap_dagster.export.record_list import read_record_groups, read_record_ids_of_events
 from redcap_dagster.export.run import ExportProgress, iter_chunks, read_record_ids
 
 __all__ = [
@@ -22,7 +23,9 @@ __all__ = [
     "plan_export",
     "read_chunk",
     "read_design",
+    "read_record_groups",
     "read_record_ids",
+    "read_record_ids_of_events",
     "record_bucket",
     "select_instruments",
 ]

@@ -43,12 +43,14 @@ class ExportPlan:
         instruments: Instruments asked for, in dictionary order.
         columns_per_row: Columns one row of an answer is expected to have.
         records_per_request: Record ids in every batch but the last.
+        events: Unique names of the events to ask for; None for all.
     """
 
     batches: tuple[Batch, ...]
     instruments: tuple[str, ...]
     columns_per_row: int
     records_per_request: int
+    events: tuple[str, ...] | None = None
 
     @property
     def record_count(self) -> int:
@@ -62,6 +64,7 @@ def plan_export(
     *,
     instruments: Iterable[str] | None = None,
     cells_per_request: int = DEFAULT_CELLS_PER_REQUEST,
+    events: Sequence[str] | None = None,
 ) -> ExportPlan:
     """Cut an extract into batches.
 
@@ -71,6 +74,7 @@ def plan_export(
         instruments: Unique names of the instruments to ask for; None for all.
         cells_per_request: Budget of one answer. A record that is expected to be larger than the
             budget is asked for alone.
+        events: Unique names of the events to ask for; None for all.
 
     Returns:
         The plan; without record ids it has no batches.
@@ -85,13 +89,13 @@ def plan_export(
         raise ConfigError("A record id is planned twice; give each id once.")
     asked = select_instruments(project, instruments)
     columns = len(plan_export_columns(project, asked))
-    rows = _rows_per_record(project, asked)
+    rows = _rows_per_record(project, asked, events)
     size = min(max(1, cells_per_request // (columns * rows)), MOST_RECORDS_PER_REQUEST)
     batches = tuple(
         Batch(tuple(record_ids[start : start + size]), asked)
         for start in range(0, len(record_ids), size)
     )
-    return ExportPlan(batches, asked, columns, size)
+    return ExportPlan(batches, asked, columns, size, None if events is None else tuple(events))
 
 
 def select_instruments(
@@ -114,17 +118,22 @@ def select_instruments(
     return tuple(name for name in known if name in wanted)
 
 
-def _rows_per_record(project: RedcapProject, instruments: tuple[str, ...]) -> int:
+def _rows_per_record(
+    project: RedcapProject, instruments: tuple[str, ...], events: Sequence[str] | None
+) -> int:
     """Rows expected for one record: one an event, and one for each thing that can repeat.
 
     How often things repeat is not in the design; the estimate only has to be of the right order,
     since the budget leaves a factor of ten.
     """
-    events = max(1, len(project.events))
+    count = max(1, len(project.events if events is None else events))
     repeating = sum(
-        1 for rule in project.repeats if rule.instrument is None or rule.instrument in instruments
+        1
+        for rule in project.repeats
+        if (rule.instrument is None or rule.instrument in instruments)
+        and (events is None or rule.event in events)
     )
-    return events + repeating
+    return count + repeating
 
 
 def record_bucket(record_id: str, buckets: int) -> int:

@@ -118,6 +118,7 @@ class _BatchWorker:
     def __init__(self, client: RedcapClient, project: RedcapProject, plan: ExportPlan) -> None:
         self._client = client
         self._record_id_field = project.record_id_field
+        self._events = plan.events
         self._surveys = project.info.surveys_enabled
         self._columns = plan_export_columns(project, plan.instruments)
         self._asks_whole_records = plan.instruments == tuple(
@@ -178,6 +179,7 @@ class _BatchWorker:
             # Without the id field in `fields` the rows could not be told apart (api.md 5.2).
             fields=[self._record_id_field],
             forms=batch.instruments,
+            events=self._events,
             export_survey_fields=self._surveys,
             export_data_access_groups=True,
             export_blank_for_gray_form_status=True,

@@ -6,7 +6,12 @@ from dagster_shared.libraries import DagsterLibraryRegistry
 
 from redcap_dagster.orchestration.assets import build_redcap_assets, redcap_assets
 from redcap_dagster.orchestration.component import RedcapProjectComponent
-from redcap_dagster.orchestration.partitions import record_partitions
+from redcap_dagster.orchestration.partitions import (
+    arm_partitions,
+    data_access_group_partitions,
+    event_partitions,
+    record_partitions,
+)
 from redcap_dagster.orchestration.resource import RedcapResource
 from redcap_dagster.orchestration.study import StudyAssets
 from redcap_dagster.orchestration.translator import DagsterRedcapTranslator, RedcapTableProps
@@ -17,7 +22,10 @@ __all__ = [
     "RedcapResource",
     "RedcapTableProps",
     "StudyAssets",
+    "arm_partitions",
     "build_redcap_assets",
+    "data_access_group_partitions",
+    "event_partitions",
     "record_partitions",
     "redcap_assets",
 ]

@@ -59,8 +59,9 @@ def redcap_assets(
         name: Name of the op; None makes one from prefix and project id. Unique in a code location.
         key_prefix: Put before every asset key.
         translator: Makes the asset specs; None for `DagsterRedcapTranslator()`.
-        partitions_def: `record_partitions(n)`, for records, instruments and rejected values. None
-            for no partitions.
+        partitions_def: Partitions of the records, instruments and rejected values: by bucket,
+            data access group, event or arm, or `dg.MultiPartitionsDefinition` of two of them
+            (`docs/partitions.md`). None for no partitions.
         backfill_policy: How a backfill is cut into runs; None for a run each partition.
         pool: Concurrency pool of the step. One pool for each server keeps runs from piling up.
         retry_policy: Retries of the step, beside the retries of each request.
@@ -101,7 +102,7 @@ def redcap_assets(
         props_by_key[spec.key] = props
         specs.append(spec)
     folder = Path("data", *(prefix or [group_name(project)])) if out_dir is None else Path(out_dir)
-    study = StudyAssets(project, folder, props_by_key, table_options)
+    study = StudyAssets(project, folder, props_by_key, table_options, partitions_def)
 
     def decorate(function: Callable[..., Any]) -> dg.AssetsDefinition:
         assets = dg.multi_asset(

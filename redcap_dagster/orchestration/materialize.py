@@ -19,15 +19,15 @@ from redcap_dagster.export import (
     iter_chunks,
     plan_export,
     read_design,
-    read_record_ids,
 )
 from redcap_dagster.orchestration.checks import SCHEMA_CHECK, SchemaCheck
 from redcap_dagster.orchestration.kinds import PARTITIONED_KINDS, RECORD_KINDS
 from redcap_dagster.orchestration.lineage import column_lineage
 from redcap_dagster.orchestration.metadata import RawMetadata, table_metadata
 from redcap_dagster.orchestration.own_tables import OwnTables
-from redcap_dagster.orchestration.partitions import records_in_partition
+from redcap_dagster.orchestration.partitions import parse_partition
 from redcap_dagster.orchestration.progress import ProgressLog
+from redcap_dagster.orchestration.selection import select_record_ids
 from redcap_dagster.orchestration.study import StudyAssets
 from redcap_dagster.orchestration.translator import RedcapTableProps
 from redcap_dagster.project import DesignChange, RedcapProject, check_same_project, diff_projects
@@ -193,12 +193,16 @@ class _Step:
         instruments: Sequence[str],
         progress: ExportProgress,
     ) -> None:
-        record_ids = records_in_partition(read_record_ids(self.client, self.live), partition_key)
+        selection = parse_partition(partition_key, self.live)
+        record_ids = select_record_ids(
+            self.context, self.client, self.live, selection, self._partition_keys()
+        )
         plan = plan_export(
             self.live,
             record_ids,
             instruments=instruments,
             cells_per_request=self.settings.cells_per_request,
+            events=selection.events,
         )
         self.context.log.info(
             "Exporting %d records, %d instruments, in %d requests of up to %d records.",
@@ -222,6 +226,13 @@ class _Step:
                 check.judge(table)
                 check.count_rejected(split.rejected)
             log.tell()
+
+    def _partition_keys(self) -> Sequence[str]:
+        """Every partition of the study's records; none without partitions."""
+        partitions = self.study.partitions_def
+        if partitions is None:
+            return ()
+        return partitions.get_partition_keys(dynamic_partitions_store=self.context.instance)
 
     def _check(self, table: str) -> SchemaCheck:
         """The `schema` check of an instrument table, over all partitions of the step."""

@@ -1,14 +1,24 @@
-"""Partitions of a study's records."""
+"""Partitions of a study's records: by stable bucket, data access group, event, arm, or two of them.
+
+A key says by itself what it selects (`bucket-03-of-16`, `group-north`, `event-visit_1_arm_1`,
+`arm-2`), so partitions can be crossed in either order, and dynamic partitions work with the same
+keys.
+"""
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import dagster as dg
 
 from redcap_dagster.errors import ConfigError
 from redcap_dagster.export import record_bucket
+from redcap_dagster.project import RedcapProject
 
 _BUCKET_KEY = re.compile(r"bucket-(\d+)-of-(\d+)")
+_GROUP, _EVENT, _ARM = "group-", "event-", "arm-"
+NO_GROUP = "no-group"
+"""Partition key of the records that are in no data access group."""
 
 
 def record_partitions(buckets: int) -> dg.StaticPartitionsDefinition:
@@ -27,25 +37,137 @@ def record_partitions(buckets: int) -> dg.StaticPartitionsDefinition:
     """
     if not 1 <= buckets <= 10_000:  # noqa: PLR2004 - the documented range
         raise ConfigError("record_partitions takes 1 to 10,000 buckets.")
-    width = len(str(buckets - 1))
+    return dg.StaticPartitionsDefinition([bucket_key(number, buckets) for number in range(buckets)])
+
+
+def bucket_key(number: int, buckets: int) -> str:
+    """The partition key of one bucket."""
+    return f"bucket-{number:0{len(str(buckets - 1))}d}-of-{buckets}"
+
+
+def data_access_group_partitions(
+    groups: Sequence[str], *, records_in_no_group: bool = True
+) -> dg.StaticPartitionsDefinition:
+    """A partition for each data access group: the records that are in it when it is exported.
+
+    The names are given, not asked for: definitions load with REDCap down, and a snapshot holds no
+    groups. A run warns when records are in a group that has no partition.
+
+    Args:
+        groups: Unique group names, as in the column `redcap_data_access_group`.
+        records_in_no_group: Whether there is a partition `no-group` for the others.
+
+    Raises:
+        ConfigError: A name is no unique group name, or is given twice.
+    """
+    wrong = sorted(name for name in groups if not re.fullmatch(r"[a-z0-9_]+", name))
+    if wrong or len(set(groups)) != len(groups):
+        raise ConfigError(
+            "data_access_group_partitions takes unique group names, each once (letters a to z, "
+            f"digits and _){': not ' + ', '.join(wrong) if wrong else ''}."
+        )
     return dg.StaticPartitionsDefinition(
-        [f"bucket-{number:0{width}d}-of-{buckets}" for number in range(buckets)]
+        [*(f"{_GROUP}{name}" for name in groups), *([NO_GROUP] if records_in_no_group else [])]
     )
 
 
-def records_in_partition(record_ids: Sequence[str], partition_key: str | None) -> tuple[str, ...]:
-    """The record ids that a partition holds, in the order given; all of them for None.
+def event_partitions(project: RedcapProject) -> dg.StaticPartitionsDefinition:
+    """A partition for each event of a longitudinal project: the rows of that event.
 
     Raises:
-        ConfigError: The key is not one of `record_partitions`.
+        ConfigError: The project is classic.
     """
-    if partition_key is None:
-        return tuple(record_ids)
-    match = _BUCKET_KEY.fullmatch(partition_key)
-    if match is None:
-        raise ConfigError(
-            f"The partition key {partition_key!r} is not one of record_partitions "
-            "(bucket-03-of-16). REDCap assets take no other partitions."
-        )
-    number, buckets = int(match[1]), int(match[2])
-    return tuple(item for item in record_ids if record_bucket(item, buckets) == number)
+    if not project.events:
+        raise ConfigError("event_partitions needs a longitudinal project; this one has no events.")
+    return dg.StaticPartitionsDefinition(
+        [f"{_EVENT}{event.unique_name}" for event in project.events]
+    )
+
+
+def arm_partitions(project: RedcapProject) -> dg.StaticPartitionsDefinition:
+    """A partition for each arm of a longitudinal project: the rows of the arm's events.
+
+    Raises:
+        ConfigError: The project is classic.
+    """
+    if not project.arms:
+        raise ConfigError("arm_partitions needs a longitudinal project; this one has no arms.")
+    return dg.StaticPartitionsDefinition([f"{_ARM}{arm.number}" for arm in project.arms])
+
+
+@dataclass(frozen=True)
+class RecordSelection:
+    """What of the records a partition holds. None stands for no restriction.
+
+    Attributes:
+        bucket: Number of the bucket, and how many there are.
+        data_access_group: Unique group name; "" for the records that are in none.
+        events: Unique event names, in the project's order.
+    """
+
+    bucket: tuple[int, int] | None = None
+    data_access_group: str | None = None
+    events: tuple[str, ...] | None = None
+
+    def holds(self, record_id: str, data_access_group: str | None) -> bool:
+        """Whether a record can have rows in it, as far as its id and group tell."""
+        if self.data_access_group not in {None, data_access_group}:
+            return False
+        return self.bucket is None or record_bucket(record_id, self.bucket[1]) == self.bucket[0]
+
+
+def parse_partition(partition_key: str | None, project: RedcapProject) -> RecordSelection:
+    """What a partition key selects; everything for None.
+
+    Args:
+        partition_key: A key of one of the definitions above, or of two of them crossed.
+        project: The design as it is now. An event or arm that is gone selects no events.
+
+    Raises:
+        ConfigError: The key is none of these, or selects by the same thing twice.
+    """
+    bucket: tuple[int, int] | None = None
+    group: str | None = None
+    events: tuple[str, ...] | None = None
+    for part in partition_key.split("|") if partition_key is not None else ():
+        if match := _BUCKET_KEY.fullmatch(part):
+            bucket = int(match[1]), int(match[2])
+        elif part == NO_GROUP or part.startswith(_GROUP):
+            group = "" if part == NO_GROUP else part.removeprefix(_GROUP)
+        elif part.startswith((_EVENT, _ARM)):
+            found = _events_of(part, project)
+            events = tuple(name for name in found if events is None or name in events)
+        else:
+            raise ConfigError(
+                f"The partition key {partition_key!r} is not one of REDCap assets: they take "
+                "record_partitions, data_access_group_partitions, event_partitions, "
+                "arm_partitions, or two of them as dg.MultiPartitionsDefinition."
+            )
+    return RecordSelection(bucket, group, events)
+
+
+def _events_of(part: str, project: RedcapProject) -> tuple[str, ...]:
+    """The events of an event's or an arm's key that the project has."""
+    return tuple(
+        event.unique_name
+        for event in project.events
+        if part in {f"{_EVENT}{event.unique_name}", f"{_ARM}{event.arm_number}"}
+    )
+
+
+def groups_without_partition(
+    record_groups: Sequence[str | None], partition_keys: Sequence[str]
+) -> dict[str, int]:
+    """How many records are in groups that no partition selects, by group; "" for none.
+
+    Empty where the partitions are not by group.
+    """
+    parts = {part for key in partition_keys for part in key.split("|")}
+    if not any(part == NO_GROUP or part.startswith(_GROUP) for part in parts):
+        return {}
+    counts: dict[str, int] = {}
+    for group in record_groups:
+        key = f"{_GROUP}{group}" if group else NO_GROUP
+        if key not in parts:
+            counts[group or ""] = counts.get(group or "", 0) + 1
+    return counts

@@ -22,16 +22,23 @@ class StudyAssets:
             a partition in the folder of that name inside it.
         props: Every table of the study, by the asset key the translator gave it.
         table_options: How the typed tables are laid out.
+        partitions_def: Partitions of the records; None for none.
     """
 
     project: RedcapProject
     out_dir: Path
     props: dict[dg.AssetKey, RedcapTableProps]
     table_options: TableOptions = DEFAULT_TABLE_OPTIONS
+    partitions_def: dg.PartitionsDefinition[str] | None = None
 
     def shelf(self, partition_key: str | None) -> Path:
-        """The folder that a partition's tables are published in; None for the study's own."""
-        return self.out_dir if partition_key is None else self.out_dir / partition_key
+        """The folder that a partition's tables are published in; None for the study's own.
+
+        Its name is the partition key, with `+` for the `|` between crossed partitions.
+        """
+        if partition_key is None:
+            return self.out_dir
+        return self.out_dir / partition_key.replace("|", "+")
 
 
 # Dagster rebuilds AssetsDefinition objects freely but keeps the op inside them, so the op is what
