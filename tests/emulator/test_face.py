@@ -257,6 +257,7 @@ def test_pages_run_no_scripts_and_stand_in_no_frame(browser: Browser) -> None:
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["cache-control"] == "no-store"
+    assert headers["referrer-policy"] == "same-origin"
 
 
 def test_every_control_has_a_label(browser: Browser) -> None:

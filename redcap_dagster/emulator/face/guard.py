@@ -12,7 +12,8 @@ HEADERS = {
         " base-uri 'none'"
     ),
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    # Not `no-referrer`: browsers then say that their own forms come from nowhere (`Origin: null`).
+    "referrer-policy": "same-origin",
     "cache-control": "no-store",
 }
 
