@@ -4,7 +4,12 @@ It knows HTTP and REDCap's words, and neither a study's design nor files nor Dag
 """
 
 from redcap_dagster.api.attributes import ProjectAttributes
-from redcap_dagster.api.budget import MachineBudget, RequestBudget, RequestLedger
+from redcap_dagster.api.budget import (
+    DEFAULT_REQUESTS_PER_MINUTE,
+    MachineBudget,
+    RequestBudget,
+    RequestLedger,
+)
 from redcap_dagster.api.client import FrameExports, RedcapClient, TextExports
 from redcap_dagster.api.encoding import count_broken_cells
 from redcap_dagster.api.failure import Reason
@@ -17,6 +22,7 @@ from redcap_dagster.api.secret import EnvironmentSecret, SecretSource
 from redcap_dagster.api.stats import RequestStats
 
 __all__ = [
+    "DEFAULT_REQUESTS_PER_MINUTE",
     "EnvironmentSecret",
     "ExportedFile",
     "FileInfo",

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-from redcap_dagster.api import RedcapClient
+from redcap_dagster.api import DEFAULT_REQUESTS_PER_MINUTE, RedcapClient
+from redcap_dagster.cli.check import check_study, describe
 from redcap_dagster.errors import ConfigError, RedcapDagsterError
-from redcap_dagster.export import plan_export, read_design, read_record_ids
-from redcap_dagster.project import RedcapProject
-from redcap_dagster.tables import plan_tables
+from redcap_dagster.export import read_design
 
 URL_VARIABLE = "REDCAP_API_URL"
 TOKEN_VARIABLE = "REDCAP_API_TOKEN"  # noqa: S105 - the variable's name, not a token
@@ -44,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     check = commands.add_parser(
-        "check", help="can the study be reached, what is it like, what would an export take"
+        "check", help="would an extract work: server, rights of the token, size, plan"
     )
     snapshot = commands.add_parser(
         "snapshot", help="write the study's design to a file, for definitions that load offline"
@@ -74,32 +73,10 @@ def _client(options: argparse.Namespace) -> RedcapClient:
 
 
 def _check(client: RedcapClient) -> int:
-    project = read_design(client)
-    record_ids = read_record_ids(client, project)
-    plan = plan_export(project, record_ids)
-    facts = [
-        ("server", f"REDCap {project.redcap_version}"),
-        ("project", f"{project.info.title} (project {project.info.project_id})"),
-        ("shape", _shape(project)),
-        ("instruments", str(len(project.instruments))),
-        ("fields", str(len(project.fields_by_name))),
-        ("records", str(len(record_ids))),
-        ("an export takes", f"{len(plan.batches)} requests of {plan.records_per_request} records"),
-    ]
-    for name, fact in facts:
-        print(f"{name:>16}  {fact}")  # noqa: T201
-    print("tables:")  # noqa: T201
-    for table in plan_tables(project):
-        print(f"  {table.name}: one row for each {', '.join(table.key_columns)}")  # noqa: T201
-    return 0
-
-
-def _shape(project: RedcapProject) -> str:
-    if not project.info.is_longitudinal:
-        shape = "classic"
-    else:
-        shape = f"longitudinal, {len(project.events)} events in {len(project.arms)} arms"
-    return f"{shape}, with repeats" if project.repeats else shape
+    report = check_study(client, DEFAULT_REQUESTS_PER_MINUTE)
+    for line in describe(report):
+        print(line)  # noqa: T201
+    return 1 if report.obstacle else 0
 
 
 def _snapshot(client: RedcapClient, file: Path) -> int:
