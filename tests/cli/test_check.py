@@ -1,0 +1,168 @@
+"""`redcap-dagster check` against the emulator, as users of different rights see a study."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from redcap_dagster.api import RedcapClient
+from redcap_dagster.cli import main
+from redcap_dagster.emulator import RedcapEmulator
+
+COHORT = Path(__file__).parents[2] / "example_pipeline" / "study" / "asthma_cohort.xml"
+
+
+@pytest.fixture(autouse=True)
+def budget_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test leaves a ledger of its server on the machine."""
+    monkeypatch.setenv("REDCAP_DAGSTER_BUDGET_DIR", str(tmp_path))
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[RedcapEmulator]:
+    with RedcapEmulator() as emulator:
+        yield emulator
+
+
+@pytest.fixture(scope="module")
+def owner(emulator: RedcapEmulator) -> str:
+    """Token of a user with every right."""
+    return emulator.add_project(COHORT)
+
+
+def run_check(emulator: RedcapEmulator, token: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setenv("REDCAP_API_URL", emulator.url)
+    monkeypatch.setenv("REDCAP_API_TOKEN", token)
+    return main(["check"])
+
+
+def add_user(emulator: RedcapEmulator, owner: str, name: str, **rights: Any) -> str:
+    group = rights.pop("data_access_group", None)
+    token = emulator.add_user(owner, name, data_access_group=group)
+    if rights:
+        with RedcapClient(emulator.url, owner, retries=0) as client:
+            client.import_users([{"username": name, **rights}])
+    return token
+
+
+def facts(printed: str) -> dict[str, str]:
+    """What is printed beside each name, and the verdict."""
+    found: dict[str, str] = {}
+    name = ""
+    for line in printed.splitlines():
+        if not line.startswith("  "):
+            found["verdict"] = line
+            continue
+        name = line[:12].strip() or name
+        found[name] = f"{found.get(name, '')} {line[14:]}".strip()
+    return found
+
+
+def test_a_user_with_every_right_reads_what_an_extract_would_take(
+    emulator: RedcapEmulator,
+    owner: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    status = run_check(emulator, owner, monkeypatch)
+
+    printed = capsys.readouterr().out
+    found = facts(printed)
+    host = emulator.url.split("/")[2]
+    assert status == 0
+    assert found["server"] == f"REDCap 16.1.4 at {host} (plain http on this machine)"
+    assert found["shape"] == "longitudinal, 12 events in 2 arms, with repeats"
+    assert found["size"] == "400 records, 9 instruments, 83 fields"
+    assert found["may"].startswith("export every instrument in full, read the log, list users")
+    assert "may not" not in found
+    assert "cannot see" not in found
+    assert found["plan"] == "11 requests of up to 38 records and 119 columns"
+    assert found["tables"].startswith("enrolment, demographics, medical_history")
+    assert found["verdict"] == "An extract would work."
+    assert owner not in printed
+
+
+def test_a_user_inside_a_group_is_told_that_other_records_are_not_seen(
+    emulator: RedcapEmulator,
+    owner: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with RedcapClient(emulator.url, owner, retries=0) as client:
+        group = client.export_data_access_groups()[0]["unique_group_name"]
+    token = add_user(emulator, owner, "insider", data_access_group=group)
+
+    assert run_check(emulator, token, monkeypatch) == 0
+    found = facts(capsys.readouterr().out)
+    assert found["cannot see"] == "records outside its data access group"
+    assert not found["size"].startswith("400 records")
+
+
+def test_instruments_and_fields_that_are_not_exported_stand_in_the_way(
+    emulator: RedcapEmulator,
+    owner: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with RedcapClient(emulator.url, owner, retries=0) as client:
+        forms = [row["instrument_name"] for row in client.export_instruments()]
+    rights = {"forms_export": dict.fromkeys(forms, 1) | {"spirometry": 0, "enrolment": 2}}
+    token = add_user(emulator, owner, "limited", api_export=1, logging=0, **rights)
+
+    assert run_check(emulator, token, monkeypatch) == 1
+    found = facts(capsys.readouterr().out)
+    assert found["verdict"].startswith(
+        "An extract would not work: the token's user has no export right for spirometry."
+    )
+    assert "anything of spirometry" in found["cannot see"]
+    assert "of enrolment" in found["cannot see"]
+    assert "read the log" in found["may not"]
+    assert "which records were deleted or renamed" in found["cannot see"]
+
+
+def test_a_token_nobody_knows_and_a_server_that_is_not_there_end_in_one_sentence(
+    emulator: RedcapEmulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unknown = "F" * 32
+
+    assert run_check(emulator, unknown, monkeypatch) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("\n") == 1
+    assert "this API token may not use the API" in said.err
+    assert unknown not in said.err
+
+
+@pytest.mark.parametrize("command", [["check"], ["snapshot", "design.json"]])
+def test_variables_that_are_not_set_are_named(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in [name for name in os.environ if name.startswith("REDCAP_API")]:
+        monkeypatch.delenv(name)
+
+    assert main(command) == 1
+    assert "REDCAP_API_URL and REDCAP_API_TOKEN are not set" in capsys.readouterr().err
+
+
+def test_a_token_is_no_argument(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["check", "--token", "0" * 32])
+
+    assert "unrecognized arguments" in capsys.readouterr().err
+
+
+def test_a_snapshot_is_written_to_a_file(
+    emulator: RedcapEmulator,
+    owner: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("REDCAP_API_URL", emulator.url)
+    monkeypatch.setenv("REDCAP_API_TOKEN", owner)
+
+    assert main(["snapshot", str(tmp_path / "design.json")]) == 0
+    assert (tmp_path / "design.json").stat().st_size > 1000
+    assert "It holds no data of participants." in capsys.readouterr().out
