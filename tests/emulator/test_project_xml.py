@@ -31,7 +31,7 @@ NUMBERED = {"project_id", "creation_time", "event_id", "data_access_group_id"}
 WHOLE = {"exportSurveyFields": "true", "exportDataAccessGroups": "true", "exportFiles": "true"}
 
 
-TEXTUAL = (
+TEXTUAL: tuple[tuple[str, Mapping[str, str]], ...] = (
     ("metadata", {}),
     ("dag", {}),
     ("record", {"rawOrLabel": "label", "exportCheckboxLabel": "true"}),

@@ -83,16 +83,26 @@ def _row_filter(call: Call, report: Report) -> KeepsRows | None:
 
 
 def _ordered(columns: Sequence[Column], report: Report) -> list[Column]:
-    """Return the columns in the report's own order, after the record id and its like."""
-    positions = {name: position for position, name in enumerate(report.fields)}
+    """Return the columns in the report's own order, after the record id and its like.
 
-    def position(column: Column) -> int:
+    A survey's time stamp comes before the first field of its instrument.
+    """
+    positions = {name: position for position, name in enumerate(report.fields)}
+    first: dict[str, int] = {}
+    for column in columns:
+        position = positions.get(_asked_name(column), len(positions))
+        first[column.form] = min(position, first.get(column.form, position))
+
+    def position_of(column: Column) -> int:
         if column.kind != "value":
             return -1
-        name = column.field.name if column.field else column.name
-        return positions.get(name, len(positions))
+        return positions.get(_asked_name(column), first[column.form])
 
-    return sorted(columns, key=position)
+    return sorted(columns, key=position_of)
+
+
+def _asked_name(column: Column) -> str:
+    return column.field.name if column.field else column.name
 
 
 def _iter_lines(
