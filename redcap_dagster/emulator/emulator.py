@@ -4,6 +4,7 @@ import socket
 import sqlite3
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ from redcap_dagster.emulator.synthetic import SyntheticProject
 
 DEFAULT_REDCAP_VERSION = "16.1.4"
 _BACKLOG = 2048
+_BLINK_SECONDS = 0.001
 _SHUTDOWN_SECONDS = 5
 
 
@@ -180,6 +182,9 @@ class RedcapEmulator:
 
     def _leave(self) -> None:
         if self._running is not None:
+            # A server that is told to end before it has begun may never end (uvicorn 0.30).
+            while not self._running.server.started and self._running.thread.is_alive():
+                time.sleep(_BLINK_SECONDS)
             self._running.server.should_exit = True
             self._running.misbehaviour.stop()
             self._running.thread.join()
