@@ -26,7 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "emulator":
         return _emulator(rest)
     if rest:
-        _parser().error(f"unrecognized arguments: {' '.join(rest)}")
+        # Names only: what was given with them may be a token.
+        names = [text.split("=")[0] for text in rest if text.startswith("-")]
+        _parser().error(f"unrecognized arguments: {' '.join(names) or len(rest)}")
     try:
         with _client(options) as client:
             return _check(client) if options.command == "check" else _snapshot(client, options.file)
