@@ -20,6 +20,7 @@ from redcap_dagster.api.records import RecordOptions
 from redcap_dagster.api.retry import RetryPolicy
 from redcap_dagster.api.secret import EnvironmentSecret, SecretSource
 from redcap_dagster.api.stats import RequestStats
+from redcap_dagster.api.study import ProjectXmlOptions
 
 __all__ = [
     "DEFAULT_REQUESTS_PER_MINUTE",
@@ -31,6 +32,7 @@ __all__ = [
     "ImportedRecords",
     "MachineBudget",
     "ProjectAttributes",
+    "ProjectXmlOptions",
     "Reason",
     "RecordOptions",
     "RedcapClient",

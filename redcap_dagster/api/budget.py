@@ -71,13 +71,13 @@ class RequestLedger:
         self._held_until = folder / f"{name}.held"
         # Threads take turns by the first lock, so that only processes meet at the second.
         self._thread_turn = threading.Lock()
-        self._process_turn = FileLock(folder / f"{name}.lock", poll_interval=_POLL_S)
+        self._process_turn = FileLock(folder / f"{name}.lock")
 
     def acquire(self, per_minute: int) -> float:
         """Count one request as soon as at most `per_minute` lie in any 60 seconds."""
         waited_s = 0.0
         while True:
-            with self._thread_turn, self._process_turn:
+            with self._thread_turn, self._process_turn.acquire(poll_interval=_POLL_S):
                 reason, wait_s = self._take_or_wait(per_minute)
             if wait_s <= 0:
                 return waited_s
@@ -87,7 +87,7 @@ class RequestLedger:
 
     def hold_off(self, seconds: float) -> None:
         """Count no request for so long."""
-        with self._thread_turn, self._process_turn:
+        with self._thread_turn, self._process_turn.acquire(poll_interval=_POLL_S):
             until = max(self._read_held_until(), self._clock() + seconds)
             self._held_until.write_text(repr(until))
 

@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, TypedDict
+
+from typing_extensions import Unpack
 
 from redcap_dagster.api.call import Call, Need
 from redcap_dagster.api.failure import Failure
@@ -14,6 +16,30 @@ from redcap_dagster.errors import ConfigError
 _MODULE_API = Need("the API of external modules", "14.0.0")
 _EXPORT_FILES = Need("`export_files`", "6.12.1")
 _TOKEN = re.compile(r"[0-9A-Fa-f]{32}")
+
+
+class ProjectXmlOptions(TypedDict, total=False):
+    """Parameters of a project's XML, each off or "all" when left out.
+
+    Attributes:
+        metadata_only: Leave the records out.
+        records: Record ids; None for all.
+        fields: Field names; None for all.
+        events: Unique event names; None for all.
+        export_survey_fields: Add survey identifier and time stamps.
+        export_data_access_groups: Add the data access group of each record.
+        filter_logic: REDCap logic; only rows for which it holds.
+        export_files: Put uploaded files into the XML, which can exhaust the server's memory.
+    """
+
+    metadata_only: bool
+    records: Names
+    fields: Names
+    events: Names
+    export_survey_fields: bool
+    export_data_access_groups: bool
+    filter_logic: str | None
+    export_files: bool
 
 
 class StudyMethods(Writes):
@@ -42,72 +68,33 @@ class StudyMethods(Writes):
         call = import_call("project", payload, {"odm": odm}, takes_super_token=True)
         return self._sender.send(call, _read_token)
 
-    def export_project_xml(
-        self,
-        *,
-        metadata_only: bool = False,
-        records: Names = None,
-        fields: Names = None,
-        events: Names = None,
-        export_survey_fields: bool = False,
-        export_data_access_groups: bool = False,
-        filter_logic: str | None = None,
-        export_files: bool = False,
-    ) -> str:
-        """The whole project as CDISC ODM: its design and, unless `metadata_only`, its records.
+    def export_project_xml(self, **options: Unpack[ProjectXmlOptions]) -> str:
+        """The whole project as CDISC ODM: its design and its records. See `ProjectXmlOptions`.
 
         `stream_project_xml` takes big projects.
-
-        Args:
-            metadata_only: Leave the records out.
-            records: Record ids; None for all.
-            fields: Field names; None for all.
-            events: Unique event names; None for all.
-            export_survey_fields: Add survey identifier and time stamps.
-            export_data_access_groups: Add the data access group of each record.
-            filter_logic: REDCap logic; only rows for which it holds.
-            export_files: Put uploaded files into the XML, which can exhaust the server's memory.
         """
-        call = _xml_call(
-            metadata_only=metadata_only,
-            records=records,
-            fields=fields,
-            events=events,
-            export_survey_fields=export_survey_fields,
-            export_data_access_groups=export_data_access_groups,
-            filter_logic=filter_logic,
-            export_files=export_files,
-        )
-        return self._sender.send(call, lambda body: body.decode("utf-8", "replace"))
+        return self._sender.send(_xml_call(options), _read_text)
 
-    def stream_project_xml(
-        self,
-        file: BinaryIO,
-        *,
-        metadata_only: bool = False,
-        export_survey_fields: bool = False,
-        export_data_access_groups: bool = False,
-        export_files: bool = False,
-    ) -> int:
+    def stream_project_xml(self, file: BinaryIO, **options: Unpack[ProjectXmlOptions]) -> int:
         """Write the whole project as CDISC ODM to an open file while it comes.
 
         Args:
             file: Open for binary writing, and able to seek; written from where it stands.
-            metadata_only: Leave the records out.
-            export_survey_fields: Add survey identifier and time stamps.
-            export_data_access_groups: Add the data access group of each record.
-            export_files: Put uploaded files into the XML.
+            **options: See `ProjectXmlOptions`.
 
         Returns:
             Bytes written.
         """
-        call = _xml_call(
-            metadata_only=metadata_only,
-            export_survey_fields=export_survey_fields,
-            export_data_access_groups=export_data_access_groups,
-            export_files=export_files,
-        )
-        return self._sender.stream(call, file).size
+        return self._sender.stream(_xml_call(options), file).size
+
+    def export_report_odm(self, report_id: int | str) -> str:
+        """A saved report as CDISC ODM.
+
+        Args:
+            report_id: The number that REDCap shows beside the report.
+        """
+        call = Call("report", "xml", build_pairs({"report_id": str(report_id)}), "odm")
+        return self._sender.send(call, _read_text)
 
     def call_external_module(
         self,
@@ -137,7 +124,7 @@ class StudyMethods(Writes):
             may_be_nothing=True,
             needs=(_MODULE_API,),
         )
-        return self._sender.send(call, lambda body: body.decode("utf-8", "replace"))
+        return self._sender.send(call, _read_text)
 
     def generate_next_record_name(self) -> str:
         """The record id that REDCap would give next. It is not reserved: two callers may get it."""
@@ -145,33 +132,24 @@ class StudyMethods(Writes):
         return self._sender.send(call, lambda body: body.decode("utf-8", "replace").strip())
 
 
-def _xml_call(
-    *,
-    metadata_only: bool,
-    export_survey_fields: bool,
-    export_data_access_groups: bool,
-    export_files: bool,
-    records: Names = None,
-    fields: Names = None,
-    events: Names = None,
-    filter_logic: str | None = None,
-) -> Call:
+def _xml_call(options: ProjectXmlOptions) -> Call:
+    export_files = options.get("export_files", False)
     values: dict[str, Value] = {
-        "returnMetadataOnly": metadata_only,
-        "records": names("records", records),
-        "fields": names("fields", fields),
-        "events": names("events", events),
-        "exportSurveyFields": export_survey_fields,
-        "exportDataAccessGroups": export_data_access_groups,
-        "filterLogic": filter_logic,
+        "returnMetadataOnly": options.get("metadata_only"),
+        "records": names("records", options.get("records")),
+        "fields": names("fields", options.get("fields")),
+        "events": names("events", options.get("events")),
+        "exportSurveyFields": options.get("export_survey_fields"),
+        "exportDataAccessGroups": options.get("export_data_access_groups"),
+        "filterLogic": options.get("filter_logic"),
         "exportFiles": export_files,
     }
-    return Call(
-        "project_xml",
-        "xml",
-        build_pairs(values),
-        needs=(_EXPORT_FILES,) if export_files else (),
-    )
+    needs = (_EXPORT_FILES,) if export_files else ()
+    return Call("project_xml", "xml", build_pairs(values), needs=needs)
+
+
+def _read_text(body: bytes) -> str:
+    return body.decode("utf-8", "replace")
 
 
 def _read_token(body: bytes) -> str | Failure:

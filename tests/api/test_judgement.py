@@ -234,6 +234,47 @@ def test_a_bad_answer_to_a_csv_export_raises_its_error_and_leaves_nothing(
     _assert_nothing_leaks(error)
 
 
+CUT = [
+    ("in the middle of a quoted cell", ROWS[:25], "ends_inside_a_cell"),
+    ("at the end of a line within a cell", 'record_id,name\n1,"Sentinel\n', "ends_inside_a_cell"),
+    ("in the middle of a line", ROWS + "2,Sent", "last_line_cut"),
+]
+
+
+@pytest.mark.parametrize(("body", "reason"), [case[1:] for case in CUT], ids=[c[0] for c in CUT])
+@pytest.mark.parametrize("way", ["stream", "bytes", "frame"])
+def test_a_csv_cut_where_http_tells_no_length_is_not_believed(
+    body: str, reason: str, way: str, client: RedcapClient, server: Any
+) -> None:
+    server.answers(server.http(body, length=None))
+    ask = {
+        "stream": lambda: client.stream_records_csv(io.BytesIO()),
+        "bytes": client.export_records_csv,
+        "frame": client.frames.export_records,
+    }
+
+    with pytest.raises(AnswerError) as caught:
+        ask[way]()
+
+    assert (caught.value.reason, caught.value.attempts) == (reason, 3)
+    _assert_nothing_leaks(caught.value)
+
+
+def test_a_csv_cut_at_the_end_of_a_line_is_missed_by_its_records(
+    client: RedcapClient, server: Any
+) -> None:
+    metadata = '[{"field_name":"record_id","form_name":"f","field_type":"text"}]'
+    ids = '[{"record_id":"1"},{"record_id":"2"}]'
+    cut = server.http(ROWS, length=None)
+    server.answers(server.http(metadata), server.http("[]"), server.http(ids), cut)
+
+    with pytest.raises(AnswerError, match="1 of 2 asked records came back without a row") as caught:
+        list(client.frames.iter_records())
+
+    assert (caught.value.reason, caught.value.attempts) == ("record_missing", 3)
+    _assert_nothing_leaks(caught.value)
+
+
 JSON_CASES = [
     Case("cut", '[{"record_id":"1","name":"Sentinel-Sm', AnswerError, "unreadable", 3, "json"),
     Case("cut between rows", '[{"record_id":"1"},', AnswerError, "unreadable", 3, "json"),

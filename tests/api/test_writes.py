@@ -668,6 +668,7 @@ def test_the_project_xml_comes_whole_or_into_a_file(client: RedcapClient, server
     assert client.export_project_xml(metadata_only=True, records=["1"], fields=["a"]) == odm
     assert client.stream_project_xml(file, export_survey_fields=True) == len(odm)
     assert client.export_records_odm(events=["e_arm_1"]) == odm
+    assert client.export_report_odm(7) == odm
     assert file.getvalue() == odm.encode()
     assert server.requests[0][4:] == [
         ("returnMetadataOnly", "true"),
