@@ -86,8 +86,8 @@ def test_a_project_is_created_from_xml_as_often_as_one_likes(ask: Any, project_x
             {"project_title": "x", "purpose": 1},
             "",
             (
-                "You must provide some text for 'purpose_other' since you specified 'purpose' as '1' "
-                "(Other)."
+                "You must provide some text for 'purpose_other' since you specified 'purpose' "
+                "as '1' (Other)."
             ),
         ),
         (
@@ -104,8 +104,8 @@ def test_a_project_is_created_from_xml_as_often_as_one_likes(ask: Any, project_x
             ATTRIBUTES,
             '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><ODM>&e;</ODM>',
             (
-                "The XML declares a document type or entities, which no REDCap writes and which can "
-                "reach other files: it was not loaded."
+                "The XML declares a document type or entities, which no REDCap writes and which "
+                "can reach other files: it was not loaded."
             ),
         ),
     ],

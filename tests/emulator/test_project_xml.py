@@ -210,3 +210,34 @@ def test_a_user_in_a_group_exports_its_records(
 ) -> None:
     north = redcap.add_user(token, "north", data_access_group="North")
     assert loaded(redcap, ask, north) == f"{HEADER}2,start_arm_1,,50,,0,,\n"
+
+
+@pytest.mark.parametrize("shape", ["classic", "everything"])
+def test_records_as_odm_are_imported(redcap: RedcapEmulator, ask: Any, shape: Any) -> None:
+    token = redcap.add_project(synthetic_project(records=5, seed=4, shape=shape))
+    definition = ask(token, "project_xml", returnMetadataOnly="true").content
+    other = redcap.add_project(definition)
+    asked = {"exportDataAccessGroups": "true", "fields": ",".join(_written(ask, token))}
+    data = ask(token, "record", format="odm", exportDataAccessGroups="true").text
+    answer = ask(other, "record", format="odm", returnFormat="csv", data=data)
+    assert (answer.status_code, answer.text) == (200, "5")
+    assert ask(other, "record", **asked).text == ask(token, "record", **asked).text
+
+
+def _written(ask: Any, token: str) -> list[str]:
+    """The fields that an import sets."""
+    rows = ask(token, "metadata", format="json").json()
+    return [row["field_name"] for row in rows if row["field_type"] not in {"calc", "descriptive"}]
+
+
+def test_records_that_are_no_odm_are_refused(ask: Any, token: str) -> None:
+    for data in (
+        "<ODM",
+        "<x/>",
+        '<ODM><ClinicalData><ItemData ItemOID="age"/></ClinicalData></ODM>',
+    ):
+        answer = ask(token, "record", format="odm", returnFormat="csv", data=data)
+        assert (answer.status_code, answer.text) == (
+            400,
+            "ERROR: The data is not in the specified format.",
+        )

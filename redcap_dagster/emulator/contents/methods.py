@@ -319,6 +319,8 @@ METHODS: tuple[Method, ...] = (
             Parameter("returnContent", note="`count`, `ids`, `auto_ids` or `nothing`"),
             Parameter("backgroundProcess", note="done at once all the same"),
         ),
+        note="`format=odm` too, without files",
+        odm=True,
     ),
     Method(
         "record",

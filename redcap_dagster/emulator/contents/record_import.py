@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
 from redcap_dagster.emulator.answers import XML_HEAD, Text
-from redcap_dagster.emulator.contents.call import Call
+from redcap_dagster.emulator.contents.call import ODM, Call
+from redcap_dagster.emulator.contents.odm_import import odm_lines
 from redcap_dagster.emulator.contents.rights import require_right
 from redcap_dagster.emulator.errors import RequestRefusedError
 from redcap_dagster.emulator.incoming import incoming_rows, text_rows
@@ -37,17 +38,22 @@ def import_records(call: Call) -> Text:
     numbered = parameters.flag("forceAutoNumber")
     if returned == "auto_ids" and not numbered:
         raise RequestRefusedError("returnContent=auto_ids needs forceAutoNumber=true")
-    lines = text_rows(
-        incoming_rows(parameters.text("data"), call.body_format, call.delimiter, lone_object=False)
-    )
-    if is_eav:
-        lines = flat_lines(lines, call.design.record_id_field)
+    lines = _lines(call, is_eav=is_eav)
     rows = ImportReader(call.design, date_format, call.user.data_access_group).read(lines)
     with call.store.writing() as connection:
         names = _Import(call, connection, overwrite=overwrite).write(rows, numbered=numbered)
     if parameters.flag("backgroundProcess"):
         return _answer(call, {"json": '{"success":true}', "csv": "success\n1\n"}, "success", "true")
     return _returned(call, returned, names)
+
+
+def _lines(call: Call, *, is_eav: bool) -> list[dict[str, str]]:
+    """Return the flat lines of what was sent; ODM is flat whatever `type` says."""
+    if call.body_format == ODM:
+        return odm_lines(call)
+    data = call.parameters.text("data")
+    lines = text_rows(incoming_rows(data, call.body_format, call.delimiter, lone_object=False))
+    return flat_lines(lines, call.design.record_id_field) if is_eav else lines
 
 
 class _Import:
