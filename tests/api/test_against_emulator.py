@@ -9,7 +9,7 @@ import pytest
 
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.emulator import RedcapEmulator
-from redcap_dagster.errors import ApiTokenError, RequestRejectedError
+from redcap_dagster.errors import ApiTokenError, RequestRejectedError, TransportError
 
 CLASSIC = """<?xml version="1.0" encoding="UTF-8" ?>
 <ODM xmlns="http://www.cdisc.org/ns/odm/v1.3" xmlns:redcap="https://projectredcap.org"
@@ -176,3 +176,51 @@ def test_records_of_a_study_are_the_same_in_every_shape(cohort: RedcapClient) ->
         "redcap_repeat_instance",
         "redcap_data_access_group",
     ]
+
+
+def test_a_study_comes_in_batches_as_it_comes_at_once(cohort: RedcapClient) -> None:
+    whole = cohort.export_records(forms=["enrolment", "adverse_events"], fields=["participant_id"])
+
+    batches = list(cohort.iter_records(forms=["enrolment", "adverse_events"], batch_size=150))
+
+    assert [len({row["participant_id"] for row in batch}) for batch in batches] == [150, 150, 100]
+    assert [row for batch in batches for row in batch] == whole
+    frames = list(cohort.frames.iter_records(batch_size=400))
+    assert [frame["participant_id"].nunique() for frame in frames] == [400]
+
+
+def test_what_is_written_is_read_again(emulator: RedcapEmulator) -> None:
+    token = emulator.add_project(CLASSIC)
+    rows = [
+        {"record_id": "007", "note": 'a, "b"\n😀', "intake_complete": "1"},
+        {"record_id": "NA", "note": "null", "intake_complete": "0"},
+    ]
+    with RedcapClient(emulator.url, token, retries=0) as redcap:
+        assert redcap.import_records(rows).count == 2
+        assert redcap.export_records(records=["007", "NA"]) == rows
+        frame = redcap.frames.export_records(records=["007", "NA"])
+        assert redcap.delete_records(["007", "NA"]) == 2
+        assert redcap.import_records(frame, return_content="ids").record_ids == ("007", "NA")
+        assert redcap.rename_record("NA", "None") is True
+        assert redcap.export_records(records=["None"])[0]["note"] == "null"
+        assert redcap.delete_records(["007", "None"]) == 2
+
+
+def test_an_export_without_rows_has_the_columns_of_one_with_rows(cohort: RedcapClient) -> None:
+    for options in ({}, {"forms": ["spirometry"]}, {"fields": ["participant_id"]}):
+        full = cohort.frames.export_records(**options)  # type: ignore[arg-type]
+        empty = cohort.frames.export_records(records=["nobody"], **options)  # type: ignore[arg-type]
+        assert (list(empty.columns), len(empty)) == (list(full.columns), 0)
+    shape = {"record_type": "eav", "forms": ["spirometry"]}
+    full = cohort.frames.export_records(**shape)  # type: ignore[arg-type]
+    empty = cohort.frames.export_records(records=["nobody"], **shape)  # type: ignore[arg-type]
+    assert (list(empty.columns), len(empty)) == (list(full.columns), 0)
+
+
+def test_a_change_whose_answer_is_lost_is_not_made_twice(emulator: RedcapEmulator) -> None:
+    with RedcapClient(emulator.url, emulator.add_project(CLASSIC), retries=3) as redcap:
+        emulator.faults.add("reset:when=after,times=1,action=import")
+        with pytest.raises(TransportError, match="look before sending it again"):
+            redcap.import_records([{"record_id": "1"}], force_auto_number=True)
+        emulator.faults.clear()
+        assert len(redcap.export_records()) == 3
