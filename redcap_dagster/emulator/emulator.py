@@ -35,11 +35,11 @@ from redcap_dagster.emulator.state.allocations import (
 )
 from redcap_dagster.emulator.state.load import (
     ProjectOptions,
-    add_user,
     load_project,
     load_synthetic_project,
 )
 from redcap_dagster.emulator.state.log import Clock
+from redcap_dagster.emulator.state.people import add_user
 from redcap_dagster.emulator.state.store import Store
 from redcap_dagster.emulator.state.user import EVERY_RIGHT, Rights
 from redcap_dagster.emulator.synthetic import SyntheticProject

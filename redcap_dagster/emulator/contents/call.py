@@ -77,6 +77,9 @@ class Parameter:
     note: str = ""
 
 
+DATA = Parameter("data", note="csv, json or xml, as `format` says")
+
+
 @dataclass(frozen=True)
 class Method:
     """One API method.

@@ -4,7 +4,8 @@ import json
 import sqlite3
 from dataclasses import replace
 
-from redcap_dagster.emulator.design import Design, design_from_json, design_to_json
+from redcap_dagster.emulator.design import Design
+from redcap_dagster.emulator.state.design_json import design_from_json, design_to_json
 
 
 def read_design(connection: sqlite3.Connection, project_id: int) -> Design:

@@ -1,21 +1,21 @@
 """Loads a project XML into the state file, whole or not at all."""
 
 import json
-import secrets
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from redcap_dagster.emulator.design import Design, Group, design_to_json
-from redcap_dagster.emulator.errors import EmulatorError, ProjectFileError
+from redcap_dagster.emulator.design import Design, Group
+from redcap_dagster.emulator.errors import ProjectFileError
 from redcap_dagster.emulator.names import natural_key
 from redcap_dagster.emulator.odm.definition import read_root, read_study
 from redcap_dagster.emulator.odm.design import build_design
 from redcap_dagster.emulator.odm.events import End, Start, iter_xml
 from redcap_dagster.emulator.odm.rows import LoadedRecord, iter_records
 from redcap_dagster.emulator.odm.source import XmlSource, open_source
+from redcap_dagster.emulator.state.design_json import design_to_json
 from redcap_dagster.emulator.state.documents import add_document, pieces_of
 from redcap_dagster.emulator.state.numbers import (
     first_event_id,
@@ -24,12 +24,10 @@ from redcap_dagster.emulator.state.numbers import (
     free_project_id,
     next_group_id,
 )
-from redcap_dagster.emulator.state.store import Store, rights_to_json
-from redcap_dagster.emulator.state.user import Rights, User
+from redcap_dagster.emulator.state.people import add_user
+from redcap_dagster.emulator.state.store import Store
+from redcap_dagster.emulator.state.user import User
 from redcap_dagster.emulator.synthetic.project import SyntheticProject
-
-TOKEN_LENGTH = 32
-_HEXADECIMAL = frozenset("0123456789ABCDEF")
 
 
 @dataclass(frozen=True)
@@ -182,37 +180,6 @@ def source_digest(source: XmlSource) -> str:
     return digest.hexdigest()
 
 
-def add_user(
-    connection: sqlite3.Connection,
-    project_id: int,
-    design: Design,
-    *,
-    username: str,
-    token: str | None,
-    data_access_group: str | None,
-    rights: Rights | None = None,
-) -> User:
-    """Give a project one more user, who has every right unless `rights` says otherwise.
-
-    Raises:
-        EmulatorError: The token is taken or malformed, or the name or group cannot be used.
-    """
-    group = "" if data_access_group is None else _unique_group(design, data_access_group)
-    own_rights = rights or Rights()
-    user = User(project_id, username, _checked_token(token), group, "", own_rights)
-    try:
-        connection.execute(
-            "INSERT INTO user (project_id, username, token, data_access_group, rights)"
-            " VALUES (?, ?, ?, ?, ?)",
-            (project_id, username, user.token, group, rights_to_json(own_rights)),
-        )
-    except sqlite3.IntegrityError as error:
-        raise EmulatorError(
-            f"The user name {username} or the token is taken already: give another one."
-        ) from error
-    return user
-
-
 @contextmanager
 def _reading(name: str) -> Iterator[None]:
     """Turn what a malformed file does to its reader into one sentence."""
@@ -303,21 +270,3 @@ def _insert_records(
                 for key, cells in record.rows.items()
             ],
         )
-
-
-def _checked_token(token: str | None) -> str:
-    if token is None:
-        return secrets.token_hex(TOKEN_LENGTH // 2).upper()
-    if len(token) != TOKEN_LENGTH or not _HEXADECIMAL.issuperset(token.upper()):
-        raise EmulatorError("An API token is 32 hexadecimal digits.")
-    return token.upper()
-
-
-def _unique_group(design: Design, wanted: str) -> str:
-    for group in design.groups:
-        if wanted in {group.unique_name, group.name}:
-            return group.unique_name
-    raise EmulatorError(
-        f"The project has no data access group {wanted!r}; it has "
-        f"{', '.join(group.unique_name for group in design.groups) or 'none'}."
-    )

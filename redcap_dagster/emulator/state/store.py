@@ -10,8 +10,9 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from redcap_dagster.emulator.design import Design, design_from_json
+from redcap_dagster.emulator.design import Design
 from redcap_dagster.emulator.errors import EmulatorError
+from redcap_dagster.emulator.state.design_json import design_from_json
 from redcap_dagster.emulator.state.log import AuditLog, Clock
 from redcap_dagster.emulator.state.schema import SCHEMA, SCHEMA_VERSION
 from redcap_dagster.emulator.state.user import Rights, User
