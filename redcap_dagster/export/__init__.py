@@ -1,5 +1,12 @@
 """Reads a study from REDCap: plan, batches, judged chunks. Knows no files, tables or Dagster."""
 
+from redcap_dagster.export.changes import (
+    Change,
+    ChangeFence,
+    ChangeKind,
+    read_changes,
+    read_fence,
+)
 from redcap_dagster.export.chunks import Chunk, read_chunk
 from redcap_dagster.export.design import read_design
 from redcap_dagster.export.plan import (
@@ -16,13 +23,18 @@ from redcap_dagster.export.run import ExportProgress, iter_chunks, read_record_i
 __all__ = [
     "DEFAULT_CELLS_PER_REQUEST",
     "Batch",
+    "Change",
+    "ChangeFence",
+    "ChangeKind",
     "Chunk",
     "ExportPlan",
     "ExportProgress",
     "iter_chunks",
     "plan_export",
+    "read_changes",
     "read_chunk",
     "read_design",
+    "read_fence",
     "read_record_groups",
     "read_record_ids",
     "read_record_ids_of_events",

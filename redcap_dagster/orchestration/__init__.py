@@ -13,6 +13,7 @@ from redcap_dagster.orchestration.partitions import (
     record_partitions,
 )
 from redcap_dagster.orchestration.resource import RedcapResource
+from redcap_dagster.orchestration.sensors import build_redcap_change_sensor
 from redcap_dagster.orchestration.study import StudyAssets
 from redcap_dagster.orchestration.translator import DagsterRedcapTranslator, RedcapTableProps
 
@@ -24,6 +25,7 @@ __all__ = [
     "StudyAssets",
     "arm_partitions",
     "build_redcap_assets",
+    "build_redcap_change_sensor",
     "data_access_group_partitions",
     "event_partitions",
     "record_partitions",

@@ -15,12 +15,14 @@ import dagster as dg
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.errors import ApiError, RedcapDagsterError, TableError
 from redcap_dagster.export import (
+    ChangeFence,
     ExportProgress,
     iter_chunks,
     plan_export,
     read_design,
 )
 from redcap_dagster.orchestration.checks import SCHEMA_CHECK, SchemaCheck
+from redcap_dagster.orchestration.fences import fence_fact, read_step_fence
 from redcap_dagster.orchestration.kinds import PARTITIONED_KINDS, RECORD_KINDS
 from redcap_dagster.orchestration.lineage import column_lineage
 from redcap_dagster.orchestration.metadata import RawMetadata, table_metadata
@@ -82,7 +84,9 @@ def materialize_study(
     check_same_project(study.project, live)
     _log_design_changes(context, study.project, live)
     own_tables = OwnTables(context, study, client, live)
-    step = _Step(context, study, client, settings, live, own_tables)
+    # Before anything is exported: what the log says later may not be in the export.
+    fence = read_step_fence(context, client, live, study)
+    step = _Step(context, study, client, settings, live, own_tables, fence)
     published = [step.publish(partition_key, keys) for partition_key, keys in step.plan()]
     yield from step.report([item for item in published if item is not None])
     yield from step.check_again()
@@ -149,6 +153,7 @@ class _Step:
     settings: ExportSettings
     live: RedcapProject
     own_tables: OwnTables
+    fence: ChangeFence | None
     checks: dict[str, SchemaCheck] = field(default_factory=dict)
 
     def plan(self) -> list[tuple[str | None, list[dg.AssetKey]]]:
@@ -182,7 +187,9 @@ class _Step:
             if instruments:
                 self._export(writer, partition_key, instruments, progress)
             extract = writer.publish(
-                self._facts(partition_key, progress), known_tables=self._known_tables()
+                self._facts(partition_key, progress)
+                | fence_fact(self.study, self.study.shelf(partition_key), keys, self.fence),
+                known_tables=self._known_tables(),
             )
         return _Published(partition_key, extract, progress)
 

@@ -52,6 +52,18 @@ def remember_study(assets: dg.AssetsDefinition, study: StudyAssets) -> None:
     _STUDIES[assets.op] = study
 
 
+def study_of_assets(assets: dg.AssetsDefinition) -> StudyAssets:
+    """The study that `redcap_assets` or `build_redcap_assets` made these assets of.
+
+    Raises:
+        ConfigError: They were made by neither.
+    """
+    study = _STUDIES.get(assets.op)
+    if study is None:
+        raise ConfigError("These assets were not made by redcap_assets or build_redcap_assets.")
+    return study
+
+
 def study_of(context: dg.AssetExecutionContext) -> StudyAssets:
     """The study whose assets the running step belongs to.
 

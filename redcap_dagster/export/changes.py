@@ -1,0 +1,223 @@
+"""What the project's log says has changed, and up to where it was read.
+
+The log names minutes of the server's local time, newest first. So it is read with an overlap, and
+its entries are told apart by keyed digests, which say nothing without the API token. The overlap
+is longer than the hour by which a clock goes back in autumn.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any, Literal
+
+from redcap_dagster.api import RedcapClient
+from redcap_dagster.errors import ExportError
+from redcap_dagster.project import RedcapProject
+
+ChangeKind = Literal["created", "updated", "deleted", "renamed", "moved", "design"]
+"""What happened to a record; `moved` is another data access group, and `design` no record's."""
+
+_MINUTE = "%Y-%m-%d %H:%M"
+_OVERLAP = timedelta(hours=2)
+_FARTHEST_BEHIND_UTC = timedelta(hours=14)
+"""No place on Earth is more than 12 hours behind UTC; the rest makes up for the overlap."""
+
+_READS = re.compile(
+    r"(?:Data export|PDF Export|Page View|Lock/Unlock Record|E-signature|Verified data value)\b.*"
+    r"|(?:Add|Edit|Delete) user\b.*|(?:Create|Edit|Delete) user role\b.*|Switch DAG\b.*",
+    re.IGNORECASE | re.DOTALL,
+)
+_MANAGE = "Manage/Design"
+# Under `Manage/Design`: what was read, and what concerns users or the file repository only.
+_HARMLESS_DETAILS = re.compile(
+    r"(?:Export|Download)\b.*\(API\)|Switch DAG\b.*"
+    r"|(?:Import|Delete|Create|Edit) (?:users?|user roles?|user role assignments"
+    r"|User-DAG assignments)\b.*|.*\bFile Repository\b.*",
+    re.IGNORECASE | re.DOTALL,
+)
+_OLD_ACTION = re.compile(
+    r"(?:Created?|Updated?|Deleted?|Randomize)(?: Record| Response)?(?: \([A-Za-z ]+\))? "
+    r"(?P<record_id>.+?)(?: \(.*\))?",
+    re.IGNORECASE | re.DOTALL,
+)
+_IDENTIFYING = ("timestamp", "username", "action", "details", "record")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One entry of the log after which an extract may be out of date. Its `repr` shows no id.
+
+    Attributes:
+        kind: What happened.
+        timestamp: Minute of the server's local time, `2026-11-21 23:59`.
+        digest: Tells the entry from others; the same entry has the same one with this token.
+        count: How many entries of this digest there were up to this one, itself included.
+        record_id: The record, "" for a change of the design.
+    """
+
+    kind: ChangeKind
+    timestamp: str
+    digest: str
+    count: int
+    record_id: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class ChangeFence:
+    """Up to where the log was read.
+
+    Attributes:
+        newest: Newest minute that was seen.
+        seen: Changes of the last two hours before it: digest → how many.
+    """
+
+    newest: str
+    seen: Mapping[str, int] = field(default_factory=dict, repr=False)
+
+    def covers(self, timestamp: str, digest: str, count: int) -> bool:
+        """Whether an entry of the log was there when it was read."""
+        if timestamp < _minute(_parse(self.newest) - _OVERLAP):
+            return True
+        return self.seen.get(digest, 0) >= count
+
+    def to_plain(self) -> dict[str, Any]:
+        """The fence as JSON values; no values and no ids."""
+        return {"newest": self.newest, "seen": dict(self.seen)}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> "ChangeFence":
+        """The fence that `to_plain` made.
+
+        Raises:
+            ValueError: It is not one.
+        """
+        newest, seen = plain.get("newest"), plain.get("seen")
+        if not isinstance(newest, str) or not isinstance(seen, dict):
+            raise ValueError("not a fence")  # noqa: TRY004 - one error for everything unreadable
+        _parse(newest)
+        return cls(newest, {str(digest): int(count) for digest, count in seen.items()})
+
+
+def read_changes(
+    client: RedcapClient, project: RedcapProject, since: ChangeFence | None
+) -> tuple[ChangeFence, tuple[Change, ...]]:
+    """Read the log: one request.
+
+    Args:
+        client: Where to ask. Its user needs the Logging right.
+        project: Names the record id field and the events.
+        since: Where it was read up to last time; None reads no further back than is needed to
+            know where it stands, and gives no changes.
+
+    Returns:
+        The new fence, and what came since the old one, oldest first.
+
+    Raises:
+        ApiError: REDCap did not answer, or refused.
+        ExportError: The log is empty where it cannot be.
+    """
+    rows = client.export_logging(begin_time=_begin(since))
+    if not rows:
+        raise ExportError(
+            "The project's log is empty, though our own requests must be in it. The server's clock "
+            "is off by half a day or more, or its log is not written."
+        )
+    changes = _changes(rows, client, project)
+    newest = max(str(row["timestamp"])[: len("2026-01-31 23:59")] for row in rows)
+    window = _minute(_parse(newest) - _OVERLAP)
+    fence = ChangeFence(
+        newest, Counter(item.digest for item in changes if item.timestamp >= window)
+    )
+    if since is None:
+        return fence, ()
+    new = [item for item in changes if not since.covers(item.timestamp, item.digest, item.count)]
+    return fence, tuple(new)
+
+
+def read_fence(
+    client: RedcapClient, project: RedcapProject, last: ChangeFence | None
+) -> ChangeFence:
+    """Where the log stands now: one request, small where the last fence is of the last hours.
+
+    Raises:
+        ApiError: REDCap did not answer, or refused.
+        ExportError: The log is empty where it cannot be.
+    """
+    is_recent = last is not None and _parse(last.newest) - _OVERLAP > _earliest()
+    fence, _ = read_changes(client, project, last if is_recent else None)
+    return fence
+
+
+def _begin(since: ChangeFence | None) -> datetime:
+    return _earliest() if since is None else _parse(since.newest) - _OVERLAP
+
+
+def _earliest() -> datetime:
+    return datetime.now(timezone.utc).replace(tzinfo=None) - _FARTHEST_BEHIND_UTC
+
+
+def _parse(minute: str) -> datetime:
+    return datetime.strptime(minute, _MINUTE)  # noqa: DTZ007 - the server's local time
+
+
+def _minute(moment: datetime) -> str:
+    return moment.strftime(_MINUTE)
+
+
+def _changes(
+    rows: Sequence[Mapping[str, Any]], client: RedcapClient, project: RedcapProject
+) -> list[Change]:
+    """What of the log can put an extract out of date, oldest first."""
+    counts: Counter[str] = Counter()
+    changes = []
+    for row in reversed(rows):
+        action = str(row.get("action") or "").strip()
+        details = str(row.get("details") or "").strip()
+        if _is_harmless(action, details):
+            continue
+        texts = [str(row.get(name) or "") for name in _IDENTIFYING]
+        digest = client.keyed_digest(*texts)
+        counts[digest] += 1
+        record_id = _record_of(row, action)
+        changes.append(
+            Change(
+                _kind_of(action, details, record_id, project.record_id_field),
+                str(row["timestamp"])[: len("2026-01-31 23:59")],
+                digest,
+                counts[digest],
+                record_id,
+            )
+        )
+    return changes
+
+
+def _is_harmless(action: str, details: str) -> bool:
+    if action.startswith(_MANAGE):
+        return bool(_HARMLESS_DETAILS.fullmatch(details))
+    return bool(_READS.fullmatch(action))
+
+
+def _record_of(row: Mapping[str, Any], action: str) -> str:
+    if action.startswith(_MANAGE):
+        return ""
+    if "record" in row:
+        return str(row["record"] or "")
+    found = _OLD_ACTION.fullmatch(action)  # servers before 13 have no such column
+    return found["record_id"] if found else ""
+
+
+def _kind_of(action: str, details: str, record_id: str, record_id_field: str) -> ChangeKind:
+    if not record_id:
+        return "design"
+    word = action.lower()
+    if word.startswith("delete") and "document" not in word:
+        return "deleted"
+    if word.startswith("create"):
+        return "created"
+    if details.startswith(f"{record_id_field} = '"):
+        return "renamed"
+    if "data access group (redcap_data_access_group" in details.lower():
+        return "moved"
+    return "updated"

@@ -1,0 +1,189 @@
+"""The sensor that keeps a study's tables up to date: only what changed in REDCap runs again."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta, timezone
+
+import dagster as dg
+
+from redcap_dagster.api import RedcapClient
+from redcap_dagster.errors import ConfigError
+from redcap_dagster.orchestration.change_tick import ChangeTick, ChangeWatch
+from redcap_dagster.orchestration.kinds import RECORD_KINDS
+from redcap_dagster.orchestration.resource import RedcapResource
+from redcap_dagster.orchestration.sensor_cursor import SensorCursor, Wanted
+from redcap_dagster.orchestration.study import StudyAssets, study_of_assets
+
+_MOST_ATTEMPTS = 3
+_RUN_KEY_TAG = "dagster/run_key"
+# Dagster ends a tick after 60 seconds. A log that takes longer than this is asked for next time.
+_READ_TIMEOUT_S = 25.0
+_CONNECT_TIMEOUT_S = 5.0
+
+
+def build_redcap_change_sensor(
+    assets: dg.AssetsDefinition,
+    *,
+    name: str | None = None,
+    resource_key: str = "redcap",
+    minimum_interval_seconds: int = 300,
+    full_every: timedelta | None = timedelta(days=7),
+    server_timezone: str | None = None,
+    default_status: dg.DefaultSensorStatus = dg.DefaultSensorStatus.STOPPED,
+) -> dg.SensorDefinition:
+    """A sensor that runs the partitions whose records changed in REDCap, and no others.
+
+    It reads the project's log since its last look: one request where nothing changed. It sees
+    records that were made, changed, deleted, renamed or moved to another group, instances that
+    were deleted, and changes of the design. Each partition whose published tables could be out of
+    date is requested, until a run has brought it up to date: a run that failed is requested again,
+    up to three times, and one that somebody else made counts. Partitions that were never
+    materialized are left alone. What changed is reported as an observation, in counts.
+
+    Args:
+        assets: What `build_redcap_assets` or `redcap_assets` made.
+        name: Name of the sensor; None makes one from the assets' op.
+        resource_key: Key of the `RedcapResource` in the definitions.
+        minimum_interval_seconds: Seconds between two looks.
+        full_every: How long until everything is requested again, for what the log does not say;
+            None for never.
+        server_timezone: Name of the server's time zone (`Europe/Berlin`). Needed where the token's
+            user has no Logging right: records are then asked for by the date of their last change.
+        default_status: Whether it looks before anybody turns it on. It asks your REDCap, so it is
+            off.
+
+    Raises:
+        ConfigError: The assets are not of this package, or none of them holds records.
+    """
+    study = study_of_assets(assets)
+    keys = [key for key, props in study.props.items() if props.kind in RECORD_KINDS]
+    if not keys:
+        raise ConfigError("A change sensor needs assets that hold records: records or instruments.")
+    sensor_name = name or f"{assets.op.name}_changes"
+
+    @dg.sensor(
+        name=sensor_name,
+        target=dg.AssetSelection.assets(*keys),
+        minimum_interval_seconds=minimum_interval_seconds,
+        default_status=default_status,
+        required_resource_keys={resource_key},
+        description="Reads the project's log in REDCap and runs the partitions whose records "
+        "changed.",
+    )
+    def change_sensor(
+        context: dg.SensorEvaluationContext,
+        # Dagster 1.13 passes required resources by name when a test calls the sensor directly.
+        **_: object,
+    ) -> dg.SensorResult:
+        watch = ChangeWatch(study, _partition_keys(context, study), full_every, server_timezone)
+        if not watch.has_anything_published():
+            return dg.SensorResult(
+                skip_reason="Nothing of this study has been materialized yet. Materialize it once; "
+                "from then on it is kept up to date."
+            )
+        with _client(getattr(context.resources, resource_key)) as client:
+            tick = watch.look(client, SensorCursor.load(context.cursor), _now())
+        return _Requests(context, study, keys, tick).result()
+
+    return change_sensor
+
+
+class _Requests:
+    """Turns what is wanted into run requests, without those that are under way or were made."""
+
+    def __init__(
+        self,
+        context: dg.SensorEvaluationContext,
+        study: StudyAssets,
+        keys: list[dg.AssetKey],
+        tick: ChangeTick,
+    ) -> None:
+        self._context = context
+        self._study = study
+        self._keys = keys
+        self._tick = tick
+
+    def result(self) -> dg.SensorResult:
+        """What Dagster is told."""
+        wanted = {
+            key: next_try
+            for key, item in self._tick.cursor.wanted.items()
+            if (next_try := self._next_try(key, item)) is not None
+        }
+        cursor = SensorCursor(
+            self._tick.cursor.fence, wanted, self._tick.cursor.full_at, self._tick.cursor.asked_at
+        )
+        requests = [
+            dg.RunRequest(
+                run_key=item.run_key(key), partition_key=key or None, asset_selection=self._keys
+            )
+            for key, item in wanted.items()
+            if item.attempt <= _MOST_ATTEMPTS and self._status(key, item) is None
+        ]
+        return dg.SensorResult(
+            run_requests=requests,
+            asset_events=list(self._observations()),
+            cursor=cursor.dump(),
+            skip_reason=None if requests else self._sentence(wanted),
+        )
+
+    def _next_try(self, key: str, item: Wanted) -> Wanted | None:
+        """The try that is due; None when a run has done it."""
+        status = self._status(key, item)
+        if status is dg.DagsterRunStatus.SUCCESS:
+            return None
+        if status in {dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}:
+            return item.again()
+        return item
+
+    def _status(self, key: str, item: Wanted) -> dg.DagsterRunStatus | None:
+        """Status of the run of a request; None when there is none yet."""
+        records = self._context.instance.get_run_records(
+            dg.RunsFilter(tags={_RUN_KEY_TAG: item.run_key(key)}), limit=1
+        )
+        return records[0].dagster_run.status if records else None
+
+    def _observations(self) -> Iterator[dg.AssetObservation]:
+        """Counts of what changed, on the raw export: no values, no ids."""
+        for key, counts in self._tick.counts.items():
+            yield dg.AssetObservation(
+                self._keys[0],
+                partition=key or None,
+                description="Changed in REDCap since it was exported.",
+                metadata={f"redcap/{kind}": number for kind, number in counts.items()},
+            )
+
+    def _sentence(self, wanted: Mapping[str, Wanted]) -> str:
+        failed = sum(item.attempt > _MOST_ATTEMPTS for item in wanted.values())
+        parts = ["Nothing new in REDCap."] if not wanted else []
+        if len(wanted) > failed:
+            parts.append(f"{len(wanted) - failed} partitions are being exported.")
+        if failed:
+            parts.append(
+                f"{failed} partitions failed {_MOST_ATTEMPTS} times and wait for the next change, "
+                "or for you."
+            )
+        return " ".join([*parts, self._tick.note]).strip()
+
+
+def _partition_keys(context: dg.SensorEvaluationContext, study: StudyAssets) -> list[str | None]:
+    if study.partitions_def is None:
+        return [None]
+    return [*study.partitions_def.get_partition_keys(dynamic_partitions_store=context.instance)]
+
+
+def _client(redcap: object) -> RedcapClient:
+    """A client that gives up inside the time of a tick."""
+    if not isinstance(redcap, RedcapResource):
+        raise ConfigError(f"The sensor needs a RedcapResource, not {type(redcap).__name__}.")
+    quick = redcap.model_copy(
+        update={
+            "connect_timeout_s": min(redcap.connect_timeout_s, _CONNECT_TIMEOUT_S),
+            "read_timeout_s": min(redcap.read_timeout_s, _READ_TIMEOUT_S),
+            "retries": 0,
+        }
+    )
+    return quick.open_client()
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
