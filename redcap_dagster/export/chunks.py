@@ -105,7 +105,8 @@ def _read_header(body: bytes) -> list[str]:
 def _check_header(names: Sequence[str], columns: Sequence[ExportColumn]) -> None:
     known = {column.name for column in columns}
     required = [column.name for column in columns if not column.is_optional]
-    lacking = [name for name in required if name not in set(names)]
+    present = set(names)
+    lacking = [name for name in required if name not in present]
     extra = [name for name in names if name not in known]
     if lacking:
         raise AnswerError(
@@ -123,7 +124,7 @@ def _check_header(names: Sequence[str], columns: Sequence[ExportColumn]) -> None
             content=_CONTENT,
             status=200,
         )
-    if len(set(names)) != len(names):
+    if len(present) != len(names):
         raise AnswerError(
             "REDCap's answer names a column twice, so its cells cannot be told apart.",
             content=_CONTENT,

@@ -40,6 +40,7 @@ from redcap_dagster.tables import (
     TableOptions,
     TableSpec,
     current_extract,
+    gather_chunks,
     has_extract,
     plan_records_table,
     plan_tables,
@@ -226,8 +227,8 @@ class _Step:
             progress=progress,
         )
         log = ProgressLog(self.context, progress)
-        for chunk in chunks:
-            split = writer.write(chunk.table)
+        for piece in gather_chunks(chunk.table for chunk in chunks):
+            split = writer.write(piece)
             for name, table in split.tables.items():
                 check = self._check(name)
                 check.judge(table)

@@ -13,6 +13,7 @@ from redcap_dagster.tables.flat_tables import (
     plan_rejected_values_table,
 )
 from redcap_dagster.tables.frames import to_pandas
+from redcap_dagster.tables.gather import gather_chunks
 from redcap_dagster.tables.layout import plan_tables
 from redcap_dagster.tables.manifest import PublishedExtract, PublishedTable
 from redcap_dagster.tables.names import (
@@ -70,6 +71,7 @@ __all__ = [
     "companion_name",
     "current_extract",
     "format_layout",
+    "gather_chunks",
     "has_extract",
     "label_name",
     "misfit_rule",

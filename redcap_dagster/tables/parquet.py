@@ -3,12 +3,14 @@
 import hashlib
 import os
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from redcap_dagster.errors import TableError
+from redcap_dagster.tables.background import WriteQueue
 
 _READ_BYTES = 1 << 20
 
@@ -23,13 +25,17 @@ class ParquetSink:
         path: The file, which must not be there.
         schema: What every appended table must have.
         rows_per_group: Rows of each row group but the last.
+        queue: Writes full row groups; nothing may wait there when the sink is closed.
     """
 
-    def __init__(self, path: Path, schema: pa.Schema, rows_per_group: int) -> None:
+    def __init__(
+        self, path: Path, schema: pa.Schema, rows_per_group: int, queue: WriteQueue
+    ) -> None:
         self.path = path
         self.schema = schema
         self.row_count = 0
         self._rows_per_group = rows_per_group
+        self._queue = queue
         self._held: list[pa.Table] = []
         self._held_rows = 0
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
@@ -51,10 +57,14 @@ class ParquetSink:
         if self._held_rows >= self._rows_per_group:
             self._write_full_groups()
 
+    def write_group(self, rows: pa.Table) -> None:
+        """Write a row group at once; one at a time, in order."""
+        self._writer.write_table(rows)
+
     def close(self) -> None:
         """Write what is held back and see the file safely on disk."""
         if self._held_rows:
-            self._writer.write_table(pa.concat_tables(self._held))
+            self.write_group(pa.concat_tables(self._held))
         self._held = []
         self._writer.close()
         _sync(self.path)
@@ -69,7 +79,9 @@ class ParquetSink:
         rows = pa.concat_tables(self._held)
         start = 0
         while rows.num_rows - start >= self._rows_per_group:
-            self._writer.write_table(rows.slice(start, self._rows_per_group))
+            group = rows.slice(start, self._rows_per_group)
+            cells = group.num_rows * group.num_columns
+            self._queue.put(cells, partial(self.write_group, group))
             start += self._rows_per_group
         self._held = [rows.slice(start)]
         self._held_rows = rows.num_rows - start

@@ -3,6 +3,7 @@
 import re
 import secrets
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -14,6 +15,7 @@ import pyarrow as pa
 
 from redcap_dagster.errors import TableError
 from redcap_dagster.project import RedcapProject
+from redcap_dagster.tables.background import WriteQueue
 from redcap_dagster.tables.conservation import CellLedger
 from redcap_dagster.tables.flat_tables import plan_rejected_values_table
 from redcap_dagster.tables.keep import link_table, older_cell_facts, previous_extract
@@ -36,6 +38,7 @@ _HELD_CELLS = 8_000_000
 """Cells that all tables of a writer together hold back, about 70 MB."""
 
 
+_FINISHING_THREADS = 2
 _CELL_TABLES = (REJECTED_VALUES, MISSING_REASONS)
 """Tables of facts about cells, which also take over those of tables that are taken over."""
 
@@ -78,6 +81,7 @@ class ExtractWriter:
         self._extract_id = extract_id or _new_extract_id()
         self._ledger = CellLedger()
         self._sinks: dict[str, ParquetSink] = {}
+        self._queue = WriteQueue()
         self._staging: Staging | None = None
 
     def __enter__(self) -> "ExtractWriter":
@@ -177,7 +181,9 @@ class ExtractWriter:
         self._ledger.check()
         names = [name for name in self._sinks if name not in _CELL_TABLES]
         with writing_to(self._shelf):
-            finished = {name: self._finish(name) for name in names}
+            self._queue.finish()
+            with ThreadPoolExecutor(_FINISHING_THREADS) as pool:
+                finished = dict(zip(names, pool.map(self._finish, names), strict=True))
             with shelf_lock(self._shelf):
                 kept = self._keep_older_tables(known_tables)
                 for name in (name for name in self._sinks if name in _CELL_TABLES):
@@ -190,6 +196,7 @@ class ExtractWriter:
                 )
                 write_manifest(extract)
                 path = self._staging.publish()
+        self._queue.stop()
         self._staging = None
         return replace(extract, path=path)
 
@@ -197,6 +204,7 @@ class ExtractWriter:
         """Remove what was written and not published."""
         if self._staging is None:
             return
+        self._queue.stop()
         for sink in self._sinks.values():
             sink.abandon()
         self._staging.end()
@@ -206,7 +214,7 @@ class ExtractWriter:
         if self._staging is None:
             raise TableError("An ExtractWriter writes inside its with block only.")
         path = table_file(self._staging.folder, name)
-        self._sinks[name] = ParquetSink(path, schema, rows_per_group)
+        self._sinks[name] = ParquetSink(path, schema, rows_per_group, self._queue)
         return self._sinks[name]
 
     def _split(self, chunk: pa.Table) -> SplitChunk:

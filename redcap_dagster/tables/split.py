@@ -6,6 +6,7 @@ Works on whole columns; no cell is looked at by itself. What is left over is lis
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,7 +21,6 @@ from redcap_dagster.tables.reasons import find_reasons
 from redcap_dagster.tables.rows import ExportRows
 from redcap_dagster.tables.spec import TableSpec
 
-_NO_TEXT = pa.scalar(None, pa.string())
 _ROW_COLUMNS = (
     "redcap_event_name",
     "redcap_repeat_instrument",
@@ -136,8 +136,17 @@ def _row_key_columns(project: RedcapProject) -> set[str]:
 
 
 def _blank_to_null(column: pa.ChunkedArray) -> pa.Array:
-    text = column.combine_chunks()
-    return pc.if_else(pc.equal(text, ""), _NO_TEXT, text)
+    """The same text, "" made null: only the bits that say so are new."""
+    text = column.combine_chunks().cast(pa.string())
+    if len(text) == 0:
+        return pa.array([], pa.string())
+    _, offsets, values = text.buffers()
+    ends = np.frombuffer(offsets, np.int32)[: text.offset + len(text) + 1]
+    is_filled = ends[1:] != ends[:-1]
+    if text.null_count:
+        is_filled[text.offset :] &= pc.is_valid(text).to_numpy(zero_copy_only=False)
+    bits = pa.py_buffer(np.packbits(is_filled, bitorder="little"))
+    return pa.StringArray.from_buffers(len(text), offsets, values, bits, -1, text.offset)
 
 
 def _rows_with_values(spec: TableSpec, columns: Mapping[str, pa.Array], count: int) -> pa.Array:
