@@ -10,7 +10,7 @@ rounds, so that a busy machine is busy for all of them:
 - typed: answers of 100,000 cells, each judged, to the typed tables and `rejected_values`.
 - raw and typed: the same, and `records` beside them.
 
-Prints median wall and CPU seconds, the ratio to the floor, and the largest peak of memory.
+Prints tables of median wall and CPU seconds, the ratio to the floor, and the largest peak of memory.
 """
 
 import argparse
