@@ -13,7 +13,7 @@ from redcap_dagster.api.budget import (
 from redcap_dagster.api.client import FrameExports, RedcapClient, TextExports
 from redcap_dagster.api.encoding import count_broken_cells
 from redcap_dagster.api.failure import Reason
-from redcap_dagster.api.files import ExportedFile, FileInfo
+from redcap_dagster.api.file_transfer import ExportedFile, FileInfo
 from redcap_dagster.api.findings import ImportFinding
 from redcap_dagster.api.record_writes import ImportedRecords
 from redcap_dagster.api.records import RecordOptions

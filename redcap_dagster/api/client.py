@@ -18,10 +18,10 @@ from redcap_dagster.api.budget import (
     RequestBudget,
     machine_budget,
 )
-from redcap_dagster.api.exports import Exports
 from redcap_dagster.api.files import Files
 from redcap_dagster.api.imports import StudyWrites
 from redcap_dagster.api.readers import DictReader, FrameReader, Row, TextReader
+from redcap_dagster.api.record_exports import Exports
 from redcap_dagster.api.record_writes import RecordWrites
 from redcap_dagster.api.records import RecordOptions, record_call
 from redcap_dagster.api.retry import RetryPolicy
