@@ -175,7 +175,11 @@ class RedcapEmulator:
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(
-            target=server.run, kwargs={"sockets": [listener]}, name="redcap-emulator"
+            target=server.run,
+            kwargs={"sockets": [listener]},
+            name="redcap-emulator",
+            # A program that never stops it ends all the same; the state survives that.
+            daemon=True,
         )
         self._running = _Running(server, thread, misbehaviour)
         thread.start()

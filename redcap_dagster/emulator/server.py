@@ -9,7 +9,6 @@ from mimetypes import guess_type
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -19,11 +18,10 @@ from redcap_dagster.emulator.dispatch import NOT_IMPLEMENTED, Dispatcher, Reply,
 from redcap_dagster.emulator.errors import RequestRefusedError
 from redcap_dagster.emulator.face.routes import Face
 from redcap_dagster.emulator.faults.misbehaviour import Misbehaviour
+from redcap_dagster.emulator.forms import form_of
 from redcap_dagster.emulator.parameters import Parameters, Upload
 
 API_PATH = "/api/"
-_MAX_PARAMETERS = 1_000_000
-_MAX_PARAMETER_BYTES = 1 << 28
 _MIME_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+", re.ASCII)
 _NOT_FOUND = (
     '<!DOCTYPE HTML PUBLIC "-//IETF//DTD HTML 2.0//EN">\n<html><head>\n'
@@ -51,22 +49,16 @@ def build_app(
         if request.method != "POST":
             return _whole(refusal(NOT_IMPLEMENTED, Parameters(())))
         try:
-            form = await request.form(
-                max_files=1, max_fields=_MAX_PARAMETERS, max_part_size=_MAX_PARAMETER_BYTES
-            )
-        except HTTPException as error:
-            malformed = RequestRefusedError(f"The request cannot be read: {error.detail}")
+            async with form_of(request, max_files=1) as form:
+                parameters = _parameters(form)
+                struck = await misbehaviour.answer(
+                    request, parameters, partial(dispatcher.reply, parameters)
+                )
+                if struck is not None:
+                    return struck
+                return await run_in_threadpool(_respond, dispatcher, note, parameters)
+        except RequestRefusedError as malformed:
             return _whole(refusal(malformed, Parameters(())))
-        parameters = _parameters(form)
-        try:
-            struck = await misbehaviour.answer(
-                request, parameters, partial(dispatcher.reply, parameters)
-            )
-            if struck is not None:
-                return struck
-            return await run_in_threadpool(_respond, dispatcher, note, parameters)
-        finally:
-            await form.close()
 
     return Starlette(
         routes=[

@@ -251,6 +251,14 @@ def test_a_foreign_name_for_this_address_sees_nothing(browser: Browser, host: st
     assert browser.get("/", Host="localhost").status_code == 200
 
 
+def test_a_malformed_form_is_refused(browser: Browser) -> None:
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    answer = requests.post(
+        browser.root + browser.project + "/delete", data=b"\x11\x12", headers=headers, timeout=30
+    )
+    assert answer.status_code == 400
+
+
 def test_pages_run_no_scripts_and_stand_in_no_frame(browser: Browser) -> None:
     headers = browser.get("/").headers
     assert "default-src 'none'" in headers["content-security-policy"]

@@ -212,8 +212,13 @@ def test_a_wrong_clock_shows_in_the_header(redcap: RedcapEmulator, token: str, a
     assert abs(ahead()) < 60
     skew = redcap.faults.add("clock:seconds=-7200")
     assert abs(ahead() + 7200) < 60
+    ask(token, "record", data="record_id\n9")
+    (told,) = ask(token, "log", logtype="record_add", format="json").json()
+    written = datetime.strptime(told["timestamp"], "%Y-%m-%d %H:%M")  # noqa: DTZ007 - server time
+    assert 119 * 60 < (datetime.now() - written).total_seconds() < 122 * 60  # noqa: DTZ005
     redcap.faults.remove(skew)
     assert abs(ahead()) < 60
+    ask(token, "record", action="delete", records="9")
 
 
 def test_away_by_fault_resets_every_connection_meanwhile(

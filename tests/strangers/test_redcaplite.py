@@ -72,14 +72,14 @@ def test_the_dictionary_goes_out_and_in(client: RedcapClient, made: SyntheticPro
     assert client.import_metadata(metadata, format="json") == len(metadata)
     frame = client.get_metadata()
     assert len(frame) == len(metadata)
-    assert client.get_field_names(field="record_id", format="json") == [
+    assert client.get_field_names(field="record_id") == [
         {
             "original_field_name": "record_id",
             "choice_value": "",
             "export_field_name": "record_id",
         }
     ]
-    assert [row["instrument_name"] for row in client.get_instruments(format="json")] == [
+    assert [row["instrument_name"] for row in client.get_instruments()] == [
         "enrolment",
         "visit",
         "outcome",
@@ -96,45 +96,44 @@ def test_arms_events_and_mappings(client: RedcapClient, made: SyntheticProject) 
     assert client.import_arms([{"arm_num": 3, "name": "Late"}]) == 1
     assert client.import_events([{"event_name": "New one", "arm_num": 3}]) == 1
     assert client.get_events(arms=[3])[0]["unique_event_name"] == "new_one_arm_3"
-    mappings = client.get_form_event_mappings(format="json")
+    mappings = client.get_form_event_mappings()
     more = {"arm_num": 3, "unique_event_name": "new_one_arm_3", "form": "visit"}
     assert client.import_form_event_mappings([*mappings, more]) == len(mappings) + 1
     assert client.import_form_event_mappings(mappings) == len(mappings)
     assert client.delete_events(["new_one_arm_3"]) == 1
     assert client.delete_arms([3]) == 1
-    assert client.get_form_event_mappings(format="json") == mappings
+    assert client.get_form_event_mappings() == mappings
 
 
 def test_what_repeats(client: RedcapClient, made: SyntheticProject) -> None:
     if not made.design.repeats:
         with pytest.raises(APIException, match="does not contain any repeating"):
-            client.get_repeating_forms_events(format="json")
+            client.get_repeating_forms_events()
         return
-    repeats = client.get_repeating_forms_events(format="json")
+    repeats = client.get_repeating_forms_events()
     assert [row["form_name"] for row in repeats] == ["visit", "outcome"]
     assert client.import_repeating_forms_events(repeats) == 2
 
 
 def test_groups_users_and_roles(client: RedcapClient, made: SyntheticProject) -> None:
     names = [group.unique_name for group in made.design.groups]
-    assert [row["unique_group_name"] for row in client.get_dags(format="json")] == names
+    assert [row["unique_group_name"] for row in client.get_dags()] == names
     group = {"data_access_group_name": "New DAG", "unique_group_name": ""}
     assert client.import_dags([group]) == 1
     assert client.import_users([{"username": "second"}]) == 1
     mapping = {"username": "second", "redcap_data_access_group": "new_dag"}
     assert client.import_user_dag_mappings([mapping]) == 1
-    assert mapping in client.get_user_dag_mappings(format="json")
+    assert mapping in client.get_user_dag_mappings()
     assert client.import_user_roles([{"role_label": "New role"}]) == 1
-    (role,) = client.get_user_roles(format="json")
+    (role,) = client.get_user_roles()
     name = role["unique_role_name"]
     client.import_user_role_mappings([{"username": "second", "unique_role_name": name}])
-    mapped = {row["username"]: row for row in client.get_user_role_mappings(format="json")}
+    mapped = {row["username"]: row for row in client.get_user_role_mappings()}
     assert mapped["second"]["unique_role_name"] == name
     assert client.delete_users(["second"]) == 1
     assert client.delete_user_roles([name]) == 1
     assert client.delete_dags(["new_dag"]) == 1
-    assert [row["username"] for row in client.get_users(format="json")] == ["api_user"]
-    assert list(client.get_dags(format="csv")["unique_group_name"]) == names
+    assert [row["username"] for row in client.get_users()] == ["api_user"]
 
 
 def test_a_user_moves_from_group_to_group(

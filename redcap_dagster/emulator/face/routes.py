@@ -33,6 +33,7 @@ from redcap_dagster.emulator.face.tables import (
     record_page,
     records_page,
 )
+from redcap_dagster.emulator.forms import form_of
 from redcap_dagster.emulator.state.store import Store
 
 Sent = Mapping[str, str]
@@ -83,8 +84,11 @@ class Face:
         async def endpoint(request: Request) -> Response:
             if not self._guard.knows_host(request):
                 return _text("This page has another address.", 421)
-            async with request.form(max_files=0) as form:
-                sent = {name: value for name, value in form.items() if isinstance(value, str)}
+            try:
+                async with form_of(request, max_files=0) as form:
+                    sent = {name: value for name, value in form.items() if isinstance(value, str)}
+            except RequestRefusedError as malformed:
+                return _text(malformed.message, 400)
             if not self._guard.may_change(request, sent.get(TOKEN_FIELD, "")):
                 return _text("This form is too old, or another page sent it: load it again.", 403)
             response = await run_in_threadpool(self._of_project(change), request, sent)

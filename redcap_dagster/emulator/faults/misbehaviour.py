@@ -41,7 +41,7 @@ class Misbehaviour:
         self._faults = faults
         self._counters = counters
         self._note = note
-        self._workers: dict[int, Workers] = {}
+        self._pools: list[tuple[Fault, Workers]] = []
         self._stopping = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -178,9 +178,12 @@ class Misbehaviour:
         )
 
     def _pool(self, fault: Fault) -> Workers:
-        if id(fault) not in self._workers:
-            self._workers[id(fault)] = Workers(fault.whole("count"), fault.whole("queue"))
-        return self._workers[id(fault)]
+        for of_fault, workers in self._pools:
+            if of_fault is fault:
+                return workers
+        workers = Workers(fault.whole("count"), fault.whole("queue"))
+        self._pools.append((fault, workers))
+        return workers
 
     async def _wait(self, seconds: float) -> None:
         if seconds > 0:
