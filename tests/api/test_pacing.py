@@ -157,7 +157,9 @@ def test_the_ledger_lies_where_the_environment_says(
 
     machine_budget("https://one.example.org", 10).acquire()
 
-    assert sorted(file.suffix for file in (tmp_path / "shared").iterdir()) == [".lock", ".sqlite"]
+    # Newer versions of filelock leave their file, older ones remove it.
+    suffixes = {file.suffix for file in (tmp_path / "shared").iterdir()}
+    assert suffixes - {".lock"} == {".sqlite"}
 
 
 def test_a_folder_that_cannot_be_made_is_said(
