@@ -34,6 +34,8 @@ FIELD_TYPES = frozenset(
     }
 )
 _CHOICES_NEEDED = frozenset({"dropdown", "radio", "checkbox"})
+# What else shares the dictionary's column of choices: formula, labels, ontology, query.
+_FORMULAS = frozenset({"calc", "slider", "text", "sql"})
 _FIELD_NAME = re.compile(r"[a-z](?:_?[a-z0-9])*_*")
 _NOT_FORM_NAME = re.compile(r"[^a-z0-9_]")
 _Row = Mapping[str, str]
@@ -88,7 +90,7 @@ def _field(row: _Row) -> Field:
         field_type=field_type,
         label=row.get("field_label", ""),
         choices=_choices(row["field_name"], text) if has_choices else (),
-        formula="" if has_choices else text,
+        formula=text if field_type in _FORMULAS else "",
         section_header=row.get("section_header", ""),
         note=row.get("field_note", ""),
         validation=row.get("text_validation_type_or_show_slider_number", ""),

@@ -36,7 +36,7 @@ class Store:
         self.path = path
         self.audit_log = AuditLog(clock)
         self._one_writer = Lock()
-        self._designs: dict[tuple[int, int], Design] = {}
+        self._designs: dict[int, tuple[int, Design]] = {}
         try:
             self._create()
         except sqlite3.DatabaseError as error:
@@ -85,13 +85,15 @@ class Store:
             version = connection.execute(
                 "SELECT design_version FROM project WHERE project_id = ?", (project_id,)
             ).fetchone()[0]
-            key = (project_id, version)
-            if key not in self._designs:
-                raw = connection.execute(
-                    "SELECT design FROM project WHERE project_id = ?", (project_id,)
-                ).fetchone()[0]
-                self._designs[key] = design_from_json(json.loads(raw))
-        return self._designs[key]
+            kept = self._designs.get(project_id)
+            if kept is not None and kept[0] == version:
+                return kept[1]
+            raw = connection.execute(
+                "SELECT design FROM project WHERE project_id = ?", (project_id,)
+            ).fetchone()[0]
+        design = design_from_json(json.loads(raw))
+        self._designs[project_id] = (version, design)
+        return design
 
     def user_of(self, token: str) -> User | None:
         """Return the user whose API token this is, or None."""
