@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from redcap_dagster.orchestration import (
         DagsterRedcapTranslator,
+        RedcapParquetIOManager,
         RedcapProjectComponent,
         RedcapResource,
         RedcapTableProps,
@@ -28,6 +29,7 @@ __version__ = version("redcap-dagster")
 
 _ROOMS = {
     "DagsterRedcapTranslator": "orchestration",
+    "RedcapParquetIOManager": "orchestration",
     "RedcapProject": "project",
     "RedcapProjectComponent": "orchestration",
     "RedcapResource": "orchestration",
@@ -43,6 +45,7 @@ _ROOMS = {
 
 __all__ = [
     "DagsterRedcapTranslator",
+    "RedcapParquetIOManager",
     "RedcapProject",
     "RedcapProjectComponent",
     "RedcapResource",

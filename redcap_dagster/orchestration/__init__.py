@@ -6,6 +6,7 @@ from dagster_shared.libraries import DagsterLibraryRegistry
 
 from redcap_dagster.orchestration.assets import build_redcap_assets, redcap_assets
 from redcap_dagster.orchestration.component import RedcapProjectComponent
+from redcap_dagster.orchestration.io_manager import RedcapParquetIOManager
 from redcap_dagster.orchestration.partitions import (
     arm_partitions,
     data_access_group_partitions,
@@ -19,6 +20,7 @@ from redcap_dagster.orchestration.translator import DagsterRedcapTranslator, Red
 
 __all__ = [
     "DagsterRedcapTranslator",
+    "RedcapParquetIOManager",
     "RedcapProjectComponent",
     "RedcapResource",
     "RedcapTableProps",
