@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from redcap_dagster.api.budget import FOLDER_VARIABLE
 from redcap_dagster.project import RedcapProject
 from redcap_dagster.tables import (
     DEFAULT_TABLE_OPTIONS,
@@ -129,3 +130,11 @@ def _account_for(
 @pytest.fixture(scope="session")
 def account_for() -> Callable[..., None]:
     return _account_for
+
+
+@pytest.fixture(autouse=True, scope="session")
+def request_ledgers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Every emulator is a server of its own to the request budget; none leaves a ledger behind."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(FOLDER_VARIABLE, str(tmp_path_factory.mktemp("budget")))
+        yield

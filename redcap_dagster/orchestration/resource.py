@@ -63,6 +63,12 @@ class RedcapResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         le=599,
         description="Most requests a minute. REDCap bans an address for good at 600.",
     )
+    share: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="This machine's part of `requests_per_minute`, where several machines work.",
+    )
     concurrency: int = Field(default=4, ge=1, description="Requests under way side by side.")
     cells_per_request: int = Field(
         default=DEFAULT_CELLS_PER_REQUEST,
@@ -134,4 +140,5 @@ class RedcapResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             read_timeout_s=self.read_timeout_s,
             retries=self.retries,
             requests_per_minute=self.requests_per_minute,
+            share=self.share,
         )
