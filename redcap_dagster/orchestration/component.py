@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -14,10 +15,15 @@ from pydantic import Field
 
 from redcap_dagster.export import read_design
 from redcap_dagster.orchestration.assets import redcap_assets
+from redcap_dagster.orchestration.component_settings import (
+    ChangeSensorSettings,
+    PartitionsByName,
+    partitions_by_name,
+)
 from redcap_dagster.orchestration.materialize import RedcapEvent
-from redcap_dagster.orchestration.partitions import record_partitions
 from redcap_dagster.orchestration.resource import RedcapResource
 from redcap_dagster.orchestration.scaffolder import RedcapProjectScaffolder
+from redcap_dagster.orchestration.sensors import build_redcap_change_sensor
 from redcap_dagster.orchestration.translator import DagsterRedcapTranslator, RedcapTableProps
 from redcap_dagster.project import RedcapProject
 
@@ -61,10 +67,42 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         default=None,
         description="Folder to publish the Parquet files in; `data/<prefix>` by default.",
     )
+    include: list[str] | None = Field(
+        default=None,
+        description="Kinds of tables that shall be assets (records, instrument, users, …) or names "
+        "of instruments; all but audit_log and attachments by default.",
+        examples=[["records", "instrument", "rejected_values"]],
+    )
+    reports: list[int] = Field(
+        default=[], description="Numbers of saved REDCap reports that shall be assets."
+    )
+    audit_log_since: str | None = Field(
+        default=None,
+        description="First day of the asset audit_log, which has a partition for each day.",
+        examples=["2026-01-01"],
+    )
+    server_timezone: str | None = Field(
+        default=None,
+        description="Time zone of the REDCap server: when a day of audit_log ends, and what the "
+        "sensor goes by where the token has no Logging right.",
+        examples=["Europe/Berlin"],
+    )
     record_buckets: int | None = Field(
         default=None,
         description="Split the records into so many stable partitions; none by default.",
         examples=[16],
+    )
+    partitions: PartitionsByName | None = Field(
+        default=None,
+        description="Split the records by event, arm or data access group instead; with "
+        "record_buckets, by both.",
+        examples=["event", "arm", {"data_access_groups": ["north", "south"]}],
+    )
+    change_sensor: bool | ChangeSensorSettings = Field(
+        default=False,
+        description="A sensor that runs what changed in REDCap. It is off until you turn it on in "
+        "Dagster's page.",
+        examples=[True, {"minimum_interval_seconds": 600, "full_every_days": 7}],
     )
     pool: str | None = Field(
         default=None, description="Concurrency pool of the export; one for each server is good."
@@ -119,7 +157,10 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         assets = self._assets(RedcapProject.from_snapshot(state_path))
         schedules = [] if self.schedule is None else [self._schedule(assets, self.schedule)]
         return dg.Definitions(
-            assets=[assets], resources={self._resource_key: self._resource()}, schedules=schedules
+            assets=[assets],
+            resources={self._resource_key: self._resource()},
+            schedules=schedules,
+            sensors=list(self._sensors(assets)),
         )
 
     def get_asset_spec(self, props: RedcapTableProps) -> dg.AssetSpec:
@@ -160,7 +201,10 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
             out_dir=self.out_dir,
             key_prefix=self.key_prefix,
             translator=_ComponentSpecs(self),
-            partitions_def=record_partitions(self.record_buckets) if self.record_buckets else None,
+            partitions_def=partitions_by_name(project, self.partitions, self.record_buckets),
+            include=self.include,
+            reports=self.reports,
+            audit_log_partitions=self._audit_log_partitions(),
             pool=self.pool,
             required_resource_keys={self._resource_key},
         )
@@ -168,6 +212,25 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
             yield from self.execute(context, getattr(context.resources, self._resource_key))
 
         return study_assets
+
+    def _audit_log_partitions(self) -> dg.DailyPartitionsDefinition | None:
+        if self.audit_log_since is None:
+            return None
+        return dg.DailyPartitionsDefinition(self.audit_log_since, timezone=self.server_timezone)
+
+    def _sensors(self, assets: dg.AssetsDefinition) -> Iterator[dg.SensorDefinition]:
+        if self.change_sensor is False:
+            return
+        given = self.change_sensor
+        settings = ChangeSensorSettings() if isinstance(given, bool) else given
+        days = settings.full_every_days
+        yield build_redcap_change_sensor(
+            assets,
+            resource_key=self._resource_key,
+            minimum_interval_seconds=settings.minimum_interval_seconds,
+            full_every=None if days is None else timedelta(days=days),
+            server_timezone=self.server_timezone,
+        )
 
     def _schedule(self, assets: dg.AssetsDefinition, cron: str) -> dg.ScheduleDefinition:
         return dg.ScheduleDefinition(

@@ -15,6 +15,11 @@ attributes:
   key_prefix: {name}
   # out_dir: data/{name}          # folder of the Parquet files
   # record_buckets: 16            # stable partitions of the records, for large studies
+  # partitions: event            # or arm, or data_access_groups: [north, south]
+  # include: [records, instrument, rejected_values, users]
+  # reports: [12]                 # saved REDCap reports, by number
+  # audit_log_since: "2026-01-01" # the project's log, a partition for each day
+  # change_sensor: true           # runs only what changed; turn it on in Dagster's page
   # schedule: "0 3 * * *"         # the whole study, every night
   # pool: redcap                  # one export at a time on this server
   # translation:

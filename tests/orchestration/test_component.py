@@ -219,3 +219,50 @@ def test_state_holds_the_design_and_no_person(load: Load, tmp_path: Path) -> Non
     state = json.loads((tmp_path / "state").read_text())
     assert {"format", "instruments"} <= set(state) or "instruments" in json.dumps(state)
     assert "api_user" not in json.dumps(state)
+
+
+def keys_of(defs: dg.Definitions, table: str) -> list[str]:
+    """Partition keys of a table."""
+    spec = defs.resolve_asset_graph().get(dg.AssetKey(["lungs", table]))
+    assert spec.partitions_def is not None
+    return [*spec.partitions_def.get_partition_keys()]
+
+
+def test_which_assets_there_are_comes_from_the_yaml(load: Load) -> None:
+    _, defs = load(include=["spirometry", "users"], reports=[1], audit_log_since="2026-11-20")
+    names = {spec.key.to_user_string() for spec in defs.resolve_all_asset_specs()}
+    assert names == {
+        "lungs/spirometry",
+        "lungs/users",
+        "lungs/reports/1",
+        "lungs/audit_log",
+    }
+    assert keys_of(defs, "audit_log")[0] == "2026-11-20"
+
+
+def test_partitions_by_event_arm_and_group_come_from_the_yaml(load: Load) -> None:
+    _, defs = load(partitions="event")
+    assert keys_of(defs, "records")[0] == "event-screening_arm_1"
+    _, defs = load(partitions="arm", record_buckets=2)
+    assert keys_of(defs, "records") == [
+        "arm-1|bucket-0-of-2",
+        "arm-1|bucket-1-of-2",
+        "arm-2|bucket-0-of-2",
+        "arm-2|bucket-1-of-2",
+    ]
+    _, defs = load(partitions={"data_access_groups": ["north"]})
+    assert keys_of(defs, "records") == ["group-north", "no-group"]
+
+
+def test_the_sensor_comes_from_the_yaml_and_is_off(load: Load) -> None:
+    _, defs = load(change_sensor={"minimum_interval_seconds": 600, "full_every_days": None})
+    (sensor,) = defs.sensors or []
+    assert isinstance(sensor, dg.SensorDefinition)
+    assert sensor.name == "redcap_lungs_changes"
+    assert sensor.minimum_interval_seconds == 600
+    assert sensor.default_status is dg.DefaultSensorStatus.STOPPED
+    dg.Definitions.validate_loadable(defs)
+    _, defs = load(change_sensor=True)
+    assert len(list(defs.sensors or [])) == 1
+    _, defs = load()
+    assert list(defs.sensors or []) == []
