@@ -13,6 +13,14 @@ from redcap_dagster.project.columns import (
     plan_export_columns,
 )
 from redcap_dagster.project.diff import DesignChange, check_same_project, diff_projects
+from redcap_dagster.project.drift import (
+    DEFAULT_DRIFT_POLICY,
+    DRIFT_MEANINGS,
+    Drift,
+    DriftKind,
+    DriftPolicy,
+    find_drift,
+)
 from redcap_dagster.project.model import (
     Arm,
     Choice,
@@ -37,6 +45,8 @@ from redcap_dagster.project.validation import (
 )
 
 __all__ = [
+    "DEFAULT_DRIFT_POLICY",
+    "DRIFT_MEANINGS",
     "PLAIN_TEXT",
     "TEXT_VALIDATIONS",
     "AnswerRow",
@@ -45,6 +55,9 @@ __all__ = [
     "ColumnKind",
     "DesignChange",
     "DictionaryField",
+    "Drift",
+    "DriftKind",
+    "DriftPolicy",
     "Event",
     "ExportColumn",
     "FieldType",
@@ -60,6 +73,7 @@ __all__ = [
     "check_same_project",
     "checkbox_column_name",
     "diff_projects",
+    "find_drift",
     "form_status_column_name",
     "parse_project",
     "plan_export_columns",
