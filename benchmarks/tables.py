@@ -1,16 +1,19 @@
 """Bytes of an export to typed Parquet, beside the least that could be done with the same bytes.
 
     python -m benchmarks.tables [--rounds 3] [--workloads small large wide]
+                                [--cells-per-answer 100000]
 
 Each contestant reads the same csv from disk in a process of its own, one after the other, in
 rounds, so that a busy machine is busy for all of them:
 
 - floor: one `pyarrow.csv` stream, types known, every column to one typed Parquet file. No split,
   no text kept, no proof.
-- typed: answers of 100,000 cells, each judged, to the typed tables and `rejected_values`.
+- typed: answers of as many cells as one request asks for, each judged, to the typed tables and
+  `rejected_values`.
 - raw and typed: the same, and `records` beside them.
 
-Prints tables of median wall and CPU seconds, the ratio to the floor, and the largest peak of memory.
+Prints Markdown tables: medians of wall and CPU seconds, their ratio to the floor, and the largest
+peak of memory.
 """
 
 import argparse
@@ -57,10 +60,9 @@ class Workload:
     records: int
     columns: int
 
-    @property
-    def records_per_answer(self) -> int:
+    def records_per_answer(self, cells: int) -> int:
         """As `plan_export` would cut it."""
-        return max(1, min(900, DEFAULT_CELLS_PER_REQUEST // self.columns))
+        return max(1, min(900, cells // self.columns))
 
 
 WORKLOADS = {
@@ -106,7 +108,7 @@ def make_field(form: str, number: int) -> DictionaryField:
     return kinds[number % len(kinds)]
 
 
-def make_csv(path: Path, workload: Workload, project: RedcapProject) -> None:
+def make_csv(path: Path, workload: Workload, project: RedcapProject, cells: int) -> None:
     """Write an export of the workload, and where its answers begin.
 
     Rows of a small stock, shuffled, each with its own id.
@@ -120,10 +122,11 @@ def make_csv(path: Path, workload: Workload, project: RedcapProject) -> None:
     ]
     names = [project.record_id_field, *(item.name for item in columns)]
     starts = []
+    per_answer = workload.records_per_answer(cells)
     with path.open("wb") as file:
         file.write(",".join(names).encode() + b"\n")
         for number in range(workload.records):
-            if number % workload.records_per_answer == 0:
+            if number % per_answer == 0:
                 starts.append(file.tell())
             file.write(f"{make_id(number)},{chance.choice(stock)}\n".encode())
         starts.append(file.tell())
@@ -224,12 +227,12 @@ def run_apart(contestant: str, source: Path, columns: int) -> dict[str, float]:
     return result
 
 
-def compare(workload: Workload, rounds: int) -> None:
+def compare(workload: Workload, rounds: int, cells: int) -> None:
     """Run every contestant in turn, several times, and print the medians."""
     results: dict[str, list[dict[str, float]]] = {name: [] for name in CONTESTANTS}
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "export.csv"
-        make_csv(source, workload, make_project(workload.columns))
+        make_csv(source, workload, make_project(workload.columns), cells)
         size = source.stat().st_size / 1e6
         for _ in range(rounds):
             for name in CONTESTANTS:
@@ -262,6 +265,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS))
+    parser.add_argument("--cells-per-answer", type=int, default=DEFAULT_CELLS_PER_REQUEST)
     parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
@@ -270,7 +274,7 @@ def main() -> None:
         return
     say(f"{os.cpu_count()} cores, pyarrow {pa.__version__}\n")
     for name in arguments.workloads:
-        compare(WORKLOADS[name], arguments.rounds)
+        compare(WORKLOADS[name], arguments.rounds, arguments.cells_per_answer)
 
 
 if __name__ == "__main__":
