@@ -69,8 +69,8 @@ def iter_statements() -> Iterator[tuple[str, list[str]]]:
         for node in ast.parse(block).body:
             end = node.end_lineno or node.lineno
             shown: list[str] = []
-            while end + len(shown) < len(lines) and lines[end + len(shown)].startswith("#> "):
-                shown.append(lines[end + len(shown)].removeprefix("#> "))
+            while end + len(shown) < len(lines) and lines[end + len(shown)].startswith("# > "):
+                shown.append(lines[end + len(shown)].removeprefix("# > "))
             yield "\n".join(lines[node.lineno - 1 : end]), shown
 
 
