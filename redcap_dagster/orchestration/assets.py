@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from redcap_dagster.errors import ConfigError
+from redcap_dagster.orchestration.attachments import DEFAULT_LARGEST_ATTACHMENT_BYTES
 from redcap_dagster.orchestration.checks import SCHEMA_CHECK
 from redcap_dagster.orchestration.kinds import DEFAULT_KINDS, RECORD_KINDS
 from redcap_dagster.orchestration.materialize import RedcapEvent
@@ -39,6 +40,7 @@ def redcap_assets(
     include: Sequence[str] | None = None,
     reports: Sequence[int] = (),
     audit_log_partitions: dg.DailyPartitionsDefinition | None = None,
+    largest_attachment_bytes: int = DEFAULT_LARGEST_ATTACHMENT_BYTES,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Make the decorated function the body of a study's assets.
 
@@ -73,6 +75,8 @@ def redcap_assets(
         reports: Numbers of saved REDCap reports that shall be assets, as `reports/<number>`.
         audit_log_partitions: Makes `audit_log` an asset, with these daily partitions: the first
             day to export, in the server's time zone.
+        largest_attachment_bytes: Where `attachments` is an asset: files in fields that are larger
+            are listed and not kept.
 
     Raises:
         ConfigError: Two tables get the same asset key, or an option names what is not there.
@@ -102,7 +106,9 @@ def redcap_assets(
         props_by_key[spec.key] = props
         specs.append(spec)
     folder = Path("data", *(prefix or [group_name(project)])) if out_dir is None else Path(out_dir)
-    study = StudyAssets(project, folder, props_by_key, table_options, partitions_def)
+    study = StudyAssets(
+        project, folder, props_by_key, table_options, partitions_def, largest_attachment_bytes
+    )
 
     def decorate(function: Callable[..., Any]) -> dg.AssetsDefinition:
         assets = dg.multi_asset(
@@ -146,6 +152,7 @@ def build_redcap_assets(
     include: Sequence[str] | None = None,
     reports: Sequence[int] = (),
     audit_log_partitions: dg.DailyPartitionsDefinition | None = None,
+    largest_attachment_bytes: int = DEFAULT_LARGEST_ATTACHMENT_BYTES,
 ) -> dg.AssetsDefinition:
     """A study's assets, ready for `dg.Definitions(assets=[...])`.
 
@@ -167,6 +174,7 @@ def build_redcap_assets(
         include: See there.
         reports: See there.
         audit_log_partitions: See there.
+        largest_attachment_bytes: See there.
     """
 
     @redcap_assets(
@@ -184,6 +192,7 @@ def build_redcap_assets(
         include=include,
         reports=reports,
         audit_log_partitions=audit_log_partitions,
+        largest_attachment_bytes=largest_attachment_bytes,
     )
     def study_assets(context: dg.AssetExecutionContext) -> Iterator[RedcapEvent]:
         redcap = getattr(context.resources, resource_key)

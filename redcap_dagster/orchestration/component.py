@@ -15,6 +15,7 @@ from pydantic import Field
 
 from redcap_dagster.export import read_design
 from redcap_dagster.orchestration.assets import redcap_assets
+from redcap_dagster.orchestration.attachments import DEFAULT_LARGEST_ATTACHMENT_BYTES
 from redcap_dagster.orchestration.component_settings import (
     ChangeSensorSettings,
     PartitionsByName,
@@ -86,6 +87,10 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         description="Time zone of the REDCap server: when a day of audit_log ends, and what the "
         "sensor goes by where the token has no Logging right.",
         examples=["Europe/Berlin"],
+    )
+    largest_attachment_bytes: int = Field(
+        default=DEFAULT_LARGEST_ATTACHMENT_BYTES,
+        description="Where attachments is included: larger files are listed and not kept.",
     )
     record_buckets: int | None = Field(
         default=None,
@@ -205,6 +210,7 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
             include=self.include,
             reports=self.reports,
             audit_log_partitions=self._audit_log_partitions(),
+            largest_attachment_bytes=self.largest_attachment_bytes,
             pool=self.pool,
             required_resource_keys={self._resource_key},
         )

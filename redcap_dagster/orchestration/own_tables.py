@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.errors import RequestRejectedError
+from redcap_dagster.orchestration.attachments import AttachmentStore
 from redcap_dagster.orchestration.audit_log import read_audit_log
 from redcap_dagster.orchestration.kinds import RECORD_KINDS
 from redcap_dagster.orchestration.small_tables import read_small_table
@@ -70,6 +71,10 @@ class OwnTables:
         props = self.study.props[key]
         if props.kind == "audit_log":
             return read_audit_log(self.client, self.study.shelf(partition_key), partition_key)
+        if props.kind == "attachments":
+            return AttachmentStore(
+                self.study.out_dir, self.client, self.live, self.study.largest_attachment_bytes
+            ).update(self.context)
         if props.report_id is not None:
             frame = self.client.frames.export_report(props.report_id)
             return pa.table(

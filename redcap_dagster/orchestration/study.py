@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary
 import dagster as dg
 
 from redcap_dagster.errors import ConfigError
+from redcap_dagster.orchestration.attachments import DEFAULT_LARGEST_ATTACHMENT_BYTES
 from redcap_dagster.orchestration.translator import RedcapTableProps
 from redcap_dagster.project import RedcapProject
 from redcap_dagster.tables import DEFAULT_TABLE_OPTIONS, TableOptions
@@ -23,6 +24,7 @@ class StudyAssets:
         props: Every table of the study, by the asset key the translator gave it.
         table_options: How the typed tables are laid out.
         partitions_def: Partitions of the records; None for none.
+        largest_attachment_bytes: Files in fields that are larger are listed and not kept.
     """
 
     project: RedcapProject
@@ -30,6 +32,7 @@ class StudyAssets:
     props: dict[dg.AssetKey, RedcapTableProps]
     table_options: TableOptions = DEFAULT_TABLE_OPTIONS
     partitions_def: dg.PartitionsDefinition[str] | None = None
+    largest_attachment_bytes: int = DEFAULT_LARGEST_ATTACHMENT_BYTES
 
     def shelf(self, partition_key: str | None) -> Path:
         """The folder that a partition's tables are published in; None for the study's own.

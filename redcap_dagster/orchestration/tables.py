@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import get_args
 
 from redcap_dagster.errors import ConfigError
+from redcap_dagster.orchestration.attachments import plan_attachments_table
 from redcap_dagster.orchestration.audit_log import plan_audit_log_table
 from redcap_dagster.orchestration.kinds import ON_REQUEST, TableKind
 from redcap_dagster.orchestration.small_tables import SMALL_TABLES, text_spec
@@ -79,6 +80,7 @@ def _iter_tables(project: RedcapProject, options: TableOptions) -> Iterator[Redc
     for table in SMALL_TABLES.values():
         yield RedcapTableProps(table.kind, table.kind, project, table.spec)
     yield RedcapTableProps("audit_log", "audit_log", project, plan_audit_log_table())
+    yield RedcapTableProps("attachments", "attachments", project, plan_attachments_table(project))
 
 
 def _report(project: RedcapProject, number: int) -> RedcapTableProps:

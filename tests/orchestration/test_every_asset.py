@@ -195,3 +195,11 @@ def test_the_log_without_a_day_says_what_to_choose(study: "Study") -> None:
     assets = build_redcap_assets(study.project, out_dir=study.out_dir, audit_log_partitions=DAYS)
     with pytest.raises(dg.Failure, match="exported day by day"):
         study.materialize(assets=assets, selection=["audit_log"])
+
+
+def test_a_report_is_an_asset_with_its_own_columns(study: "Study", client: RedcapClient) -> None:
+    assets = build_redcap_assets(study.project, out_dir=study.out_dir, reports=[1])
+    if not study.emulator.store.design(1).reports:
+        pytest.skip("the sample study has no reports")
+    study.materialize(assets=assets, selection=["reports/1"])
+    assert study.table("report-1") == client.frames.export_report(1).to_dict("records")

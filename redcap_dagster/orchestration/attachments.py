@@ -1,0 +1,231 @@
+"""Files in fields: kept once by their content, with a table that says where each belongs."""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from io import RawIOBase
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+from uuid import uuid4
+
+import dagster as dg
+import pyarrow as pa
+
+from redcap_dagster.api import RedcapClient
+from redcap_dagster.errors import RequestRejectedError
+from redcap_dagster.project import RedcapProject
+from redcap_dagster.tables import (
+    TableColumn,
+    TableSpec,
+    current_extract,
+    has_extract,
+    read_published,
+)
+
+ATTACHMENTS = "attachments"
+DEFAULT_LARGEST_ATTACHMENT_BYTES = 100_000_000
+_STORED, _REFUSED = "stored", "refused"
+_PLACE = ("redcap_event_name", "redcap_repeat_instrument", "redcap_repeat_instance")
+_READ_BYTES = 1 << 20
+
+
+def plan_attachments_table(project: RedcapProject) -> TableSpec:
+    """The layout of the table: where a file belongs, what it is, and where its content lies."""
+    record_id = project.record_id_field
+    described = {
+        record_id if record_id not in {*_PLACE, "field"} else "record_id": "Record id",
+        "redcap_event_name": "Unique name of the event; blank in a classic project",
+        "redcap_repeat_instrument": "Repeating instrument; blank where none",
+        "redcap_repeat_instance": "Instance; blank where none",
+        "field": "Field that holds the file",
+        "document_id": "REDCap's number of the file; another file has another one",
+        "file_name": "Name it was uploaded with",
+        "content_type": "Media type",
+        "sha256": "Of the content, 64 hex digits, which is also its name",
+        "path": "File of the content, in the study's folder; blank where it is not kept",
+        "status": "`stored`, `refused` by REDCap, or `larger than … bytes`",
+        "size_bytes": "Size of the content",
+    }
+    key = [*described][:5]
+    return TableSpec(
+        name=ATTACHMENTS,
+        instrument=None,
+        label="Files in fields",
+        structure="flat",
+        key_columns=tuple(key),
+        columns=tuple(
+            TableColumn(
+                name,
+                pa.int64() if name == "size_bytes" else pa.string(),
+                "text",
+                text,
+                nullable=name == "size_bytes",
+            )
+            for name, text in described.items()
+        ),
+    )
+
+
+class _TooLargeError(Exception):
+    """A file is larger than what is kept."""
+
+
+class _CappedFile(RawIOBase):
+    """A file that takes so many bytes and then refuses."""
+
+    def __init__(self, path: Path, most: int) -> None:
+        super().__init__()
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+        self._file = os.fdopen(descriptor, "wb")
+        self._most = most
+
+    def write(self, data: Any) -> int:
+        if self._file.tell() + len(data) > self._most:
+            raise _TooLargeError
+        return self._file.write(data)
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def truncate(self, size: int | None = None) -> int:
+        return self._file.truncate(size)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+@dataclass(frozen=True)
+class AttachmentStore:
+    """The files of a study, in the folder `attachments` of its tables.
+
+    Attributes:
+        out_dir: The study's folder.
+        client: Where to ask.
+        project: The study's design as it is now.
+        largest_bytes: Files that are larger are listed and not kept.
+    """
+
+    out_dir: Path
+    client: RedcapClient
+    project: RedcapProject
+    largest_bytes: int
+
+    def update(self, context: dg.AssetExecutionContext) -> pa.Table:
+        """Fetch what is new or changed, and give the table of all files.
+
+        One request lists the files; each that is new or has changed is one more. Content that no
+        row names, now or in the table that readers still see, is removed.
+
+        Raises:
+            ApiError: REDCap did not answer.
+        """
+        spec = plan_attachments_table(self.project)
+        key = spec.key_columns
+        known = {tuple(row[name] for name in key): row for row in self._published()}
+        rows = [self._row(place, known, key) for place in self._places(key)]
+        self._remove_all_but([*rows, *known.values()])
+        statuses = Counter(row["status"] for row in rows)
+        context.log.info(
+            "%d files: %s.", len(rows), ", ".join(f"{n} {name}" for name, n in statuses.items())
+        )
+        return pa.Table.from_pylist(rows, schema=spec.arrow_schema)
+
+    def _published(self) -> list[dict[str, Any]]:
+        if not has_extract(self.out_dir) or ATTACHMENTS not in current_extract(self.out_dir).tables:
+            return []
+        rows: list[dict[str, Any]] = read_published(self.out_dir, ATTACHMENTS).to_pylist()
+        return rows
+
+    def _places(self, key: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Where there is a file, with REDCap's number of it."""
+        fields = [field.name for field in self.project.iter_fields() if field.field_type == "file"]
+        if not fields:
+            return
+        for row in self.client.export_records(fields=fields, record_type="eav"):
+            if row["field_name"] in fields:
+                yield {
+                    key[0]: row["record"],
+                    **{name: str(row.get(name) or "") for name in _PLACE},
+                    "field": row["field_name"],
+                    "document_id": row["value"],
+                }
+
+    def _row(
+        self,
+        place: dict[str, Any],
+        known: Mapping[tuple[Any, ...], dict[str, Any]],
+        key: Sequence[str],
+    ) -> dict[str, Any]:
+        before = known.get(tuple(place[name] for name in key))
+        if before is not None and self._is_as_before(before, place["document_id"]):
+            return before
+        blank = {"file_name": "", "content_type": "", "sha256": "", "path": "", "size_bytes": None}
+        try:
+            return place | blank | {"status": _STORED} | self._fetch(place, key)
+        except _TooLargeError:
+            return place | blank | {"status": self._too_large}
+        except RequestRejectedError:
+            return place | blank | {"status": _REFUSED}
+
+    @property
+    def _too_large(self) -> str:
+        return f"larger than {self.largest_bytes} bytes"
+
+    def _is_as_before(self, before: Mapping[str, object], document_id: str) -> bool:
+        # Servers of long ago name the file instead of its number: another one can have its name.
+        if before["document_id"] != document_id or not document_id.isdecimal():
+            return False
+        if before["status"] == _STORED:
+            return (self.out_dir / str(before["path"])).is_file()
+        return before["status"] == self._too_large
+
+    def _fetch(self, place: Mapping[str, Any], key: Sequence[str]) -> dict[str, Any]:
+        folder = self.out_dir / ATTACHMENTS
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        part = folder / f".part-{uuid4().hex}"
+        instance = place["redcap_repeat_instance"]
+        try:
+            with _CappedFile(part, self.largest_bytes) as file:
+                info = self.client.stream_file(
+                    cast("BinaryIO", file),  # in all that streaming needs
+                    place[key[0]],
+                    place["field"],
+                    event=place["redcap_event_name"] or None,
+                    repeat_instance=int(instance) if instance else None,
+                )
+            digest = _sha256(part)
+            path = folder / digest[:2] / digest
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+        return {
+            "file_name": info.name,
+            "content_type": info.content_type,
+            "sha256": digest,
+            "path": str(path.relative_to(self.out_dir)),
+            "size_bytes": info.size,
+        }
+
+    def _remove_all_but(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        kept = {row["path"] for row in rows}
+        for path in (self.out_dir / ATTACHMENTS).glob("*/*"):
+            if str(path.relative_to(self.out_dir)) not in kept:
+                path.unlink()
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(_READ_BYTES):
+            digest.update(piece)
+    return digest.hexdigest()

@@ -1,0 +1,120 @@
+"""Files in fields: fetched when new or changed, kept once, linked to their place."""
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from redcap_dagster import build_redcap_assets
+from redcap_dagster.api import RedcapClient
+
+if TYPE_CHECKING:
+    from tests.orchestration.conftest import Study
+
+EVENT = "screening_arm_1"
+PDF, OTHER = b"%PDF one", b"%PDF two"
+
+
+@pytest.fixture
+def client(study: "Study") -> RedcapClient:
+    return RedcapClient(study.emulator.url, study.token, retries=0)
+
+
+@pytest.fixture
+def ids(study: "Study", client: RedcapClient) -> list[str]:
+    """Three new records, in a study whose own files were exported before."""
+    names = ["F-1", "F-2", "F-3"]
+    rows = [{"participant_id": name, "redcap_event_name": EVENT} for name in names]
+    client.import_records(rows)
+    materialize(study)
+    return names
+
+
+def materialize(study: "Study", **options: Any) -> dict[str, dict[str, Any]]:
+    """The rows of the new records."""
+    assets = build_redcap_assets(
+        study.project, out_dir=study.out_dir, include=["attachments"], **options
+    )
+    study.emulator.requests.clear()
+    assert study.materialize(assets=assets).success
+    return {
+        row["participant_id"]: row
+        for row in study.table("attachments")
+        if row["participant_id"].startswith("F-")
+    }
+
+
+def fetched(study: "Study") -> int:
+    """How many files were fetched with success."""
+    return sum(r.content == "file" and r.status == 200 for r in study.emulator.requests)
+
+
+def put(client: RedcapClient, record_id: str, content: bytes, name: str = "c.pdf") -> None:
+    client.import_file(record_id, "consent_form", content, name=name, event=EVENT)
+
+
+def test_each_file_is_linked_to_its_place_and_kept_once(
+    study: "Study", client: RedcapClient, ids: list[str]
+) -> None:
+    put(client, ids[0], PDF, "consent.pdf")
+    put(client, ids[1], PDF)
+    put(client, ids[2], OTHER)
+    rows = materialize(study)
+    assert set(rows) == set(ids[:3])
+    row = rows[ids[0]]
+    assert (row["redcap_event_name"], row["field"]) == (EVENT, "consent_form")
+    assert (row["file_name"], row["content_type"]) == ("consent.pdf", "application/pdf")
+    assert (row["size_bytes"], row["sha256"]) == (len(PDF), sha256(PDF).hexdigest())
+    path = study.out_dir / row["path"]
+    assert path.read_bytes() == PDF
+    assert path.stat().st_mode & 0o077 == 0
+    assert rows[ids[1]]["path"] == row["path"]
+    kept = {path.name for path in (study.out_dir / "attachments").glob("*/*")}
+    assert kept == {row["sha256"] for row in study.table("attachments")} - {""}
+    assert list((study.out_dir / "attachments").glob(".part*")) == []
+
+
+def test_only_new_and_changed_files_are_fetched(
+    study: "Study", client: RedcapClient, ids: list[str]
+) -> None:
+    put(client, ids[0], PDF)
+    put(client, ids[1], OTHER)
+    first = materialize(study)
+    assert fetched(study) == 2
+    assert materialize(study) == first
+    assert fetched(study) == 0
+    put(client, ids[0], b"%PDF three")
+    put(client, ids[2], PDF)
+    rows = materialize(study)
+    assert fetched(study) == 2
+    assert rows[ids[1]] == first[ids[1]]
+    assert (study.out_dir / rows[ids[0]]["path"]).read_bytes() == b"%PDF three"
+
+
+def test_a_file_that_is_gone_is_removed_by_the_run_after(
+    study: "Study", client: RedcapClient, ids: list[str]
+) -> None:
+    put(client, ids[0], PDF)
+    path = study.out_dir / materialize(study)[ids[0]]["path"]
+    client.delete_file(ids[0], "consent_form", event=EVENT)
+    assert ids[0] not in materialize(study)
+    assert path.exists()  # readers of the last extract may be looking at it
+    materialize(study)
+    assert not path.exists()
+
+
+def test_a_file_above_the_cap_is_listed_and_not_kept(
+    study: "Study", client: RedcapClient, ids: list[str]
+) -> None:
+    put(client, ids[0], b"x" * 1_000)
+    put(client, ids[1], b"x" * 100)
+    rows = materialize(study, largest_attachment_bytes=100)
+    assert (rows[ids[0]]["status"], rows[ids[0]]["path"], rows[ids[0]]["size_bytes"]) == (
+        "larger than 100 bytes",
+        "",
+        None,
+    )
+    assert rows[ids[1]]["status"] == "stored"
+    assert materialize(study, largest_attachment_bytes=100) == rows
+    assert fetched(study) == 0
+    assert materialize(study, largest_attachment_bytes=1_000)[ids[0]]["status"] == "stored"
