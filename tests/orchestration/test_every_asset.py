@@ -9,6 +9,7 @@ import pytest
 
 from redcap_dagster import build_redcap_assets
 from redcap_dagster.api import RedcapClient
+from redcap_dagster.emulator.synthetic import synthetic_project
 from redcap_dagster.errors import ConfigError
 from redcap_dagster.tables import current_extract, read_published
 
@@ -197,9 +198,18 @@ def test_the_log_without_a_day_says_what_to_choose(study: "Study") -> None:
         study.materialize(assets=assets, selection=["audit_log"])
 
 
-def test_a_report_is_an_asset_with_its_own_columns(study: "Study", client: RedcapClient) -> None:
-    assets = build_redcap_assets(study.project, out_dir=study.out_dir, reports=[1])
-    if not study.emulator.store.design(1).reports:
-        pytest.skip("the sample study has no reports")
-    study.materialize(assets=assets, selection=["reports/1"])
-    assert study.table("report-1") == client.frames.export_report(1).to_dict("records")
+def test_a_report_is_an_asset_with_its_own_columns(serve: "Callable[..., Study]") -> None:
+    study = serve(synthetic_project(records=7))
+    design = study.emulator.store.design(study.project.info.project_id)
+    number = design.reports[0].report_id
+    assets = build_redcap_assets(study.project, out_dir=study.out_dir, reports=[number])
+    result = study.materialize(assets=assets, selection=[f"reports/{number}"])
+    with RedcapClient(study.emulator.url, study.token) as client:
+        expected = client.export_report(number)
+    assert study.table(f"report-{number}") == expected
+    (event,) = result.get_asset_materialization_events()
+    metadata = event.step_materialization_data.materialization.metadata
+    assert metadata["dagster/row_count"].value == len(expected) == 7
+    schema = metadata["dagster/column_schema"].value
+    assert isinstance(schema, dg.TableSchema)
+    assert [column.name for column in schema.columns] == list(expected[0])
