@@ -414,3 +414,27 @@ def test_the_sensor_is_for_assets_of_this_package_that_hold_records(study: "Stud
         build_redcap_change_sensor(stranger)
     with pytest.raises(ConfigError, match="needs assets that hold records"):
         build_redcap_change_sensor(build_redcap_assets(study.project, include=["users"]))
+
+
+def test_a_study_without_partitions_is_run_whole(study: "Study") -> None:
+    assets = build_redcap_assets(study.project, out_dir=study.out_dir)
+    sensor = build_redcap_change_sensor(assets)
+    dg.Definitions.validate_loadable(
+        dg.Definitions(assets=[assets], sensors=[sensor], resources={"redcap": study.resource()})
+    )
+    with (
+        RedcapClient(study.emulator.url, study.token, retries=0) as client,
+        dg.DagsterInstance.ephemeral() as instance,
+    ):
+        study.materialize(assets=assets, instance=instance)
+        watched = Watched(study, client, instance, assets, sensor, [], [])
+        assert watched.tick().run_requests == []
+        record_id = watched.ids()[0]
+        watched.import_rows({"participant_id": record_id, **BASELINE, "fev1_l": "1.11"})
+        (request,) = watched.tick().run_requests or []
+        assert request.partition_key is None
+        tags = {"dagster/run_key": str(request.run_key)}
+        selection = request.asset_selection
+        study.materialize(assets=assets, instance=instance, selection=selection, tags=tags)
+        assert watched.tick().run_requests == []
+    assert 1.11 in {row["fev1_l"] for row in study.table("spirometry")}
