@@ -84,12 +84,17 @@ def print_materializations(result: dg.ExecuteInProcessResult) -> None:
 
 
 def print_checks(result: dg.ExecuteInProcessResult) -> None:
-    """How many checks passed, and what those that failed found."""
+    """How many checks passed, and where those that failed found how much: a line a check."""
     checks = result.get_asset_check_evaluations()
     failed = [check for check in checks if not check.passed]
     say(f"\nchecks: {len(checks) - len(failed)} passed, {len(failed)} failed")
+    tables: dict[str, list[str]] = {}
     for check in failed:
-        say(f"  {check.asset_key.to_user_string()}: {check.check_name}: {check.description}")
+        findings = check.metadata.get("findings")
+        count = "" if findings is None else f" {findings.value}"
+        tables.setdefault(check.check_name, []).append(f"{check.asset_key.path[-1]}{count}")
+    for name, found in tables.items():
+        say(f"  {name:<26} {', '.join(found)}")
     if failed:
         say("  (the sample study has planted mistakes; these are the checks that found them)")
 

@@ -9,7 +9,7 @@ import dagster as dg
 
 from redcap_dagster.errors import ConfigError
 from redcap_dagster.orchestration.attachments import DEFAULT_LARGEST_ATTACHMENT_BYTES
-from redcap_dagster.orchestration.checks import SCHEMA_CHECK
+from redcap_dagster.orchestration.check_plan import plan_checks
 from redcap_dagster.orchestration.kinds import DEFAULT_KINDS, RECORD_KINDS
 from redcap_dagster.orchestration.materialize import RedcapEvent
 from redcap_dagster.orchestration.resource import RedcapResource
@@ -21,7 +21,10 @@ from redcap_dagster.orchestration.translator import (
     group_name,
 )
 from redcap_dagster.project import RedcapProject
+from redcap_dagster.quality import QualityOptions
 from redcap_dagster.tables import DEFAULT_TABLE_OPTIONS, TableOptions
+
+_DEFAULT_QUALITY = QualityOptions()
 
 
 def redcap_assets(
@@ -41,6 +44,7 @@ def redcap_assets(
     reports: Sequence[int] = (),
     audit_log_partitions: dg.DailyPartitionsDefinition | None = None,
     largest_attachment_bytes: int = DEFAULT_LARGEST_ATTACHMENT_BYTES,
+    quality: QualityOptions | None = _DEFAULT_QUALITY,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Make the decorated function the body of a study's assets.
 
@@ -50,9 +54,10 @@ def redcap_assets(
         yield from redcap.materialize(context)
     ```
 
-    Assets: `records` (as sent, all text), one for each instrument with a `schema` check,
-    `rejected_values`, and the study's own tables: dictionary, events, users and so on
-    (`docs/assets.md`). They can be selected one by one: REDCap is asked only for what is.
+    Assets: `records` (as sent, all text), one for each instrument with a `schema` check
+    and REDCap's data-quality rules (`docs/quality.md`), `rejected_values`, `quality_findings`, and
+    the study's own tables: dictionary, events, users and so on (`docs/assets.md`). They can be
+    selected one by one: REDCap is asked only for what is.
 
     Args:
         project: The study's design, from a snapshot. Nothing is asked of REDCap here.
@@ -77,6 +82,7 @@ def redcap_assets(
             day to export, in the server's time zone.
         largest_attachment_bytes: Where `attachments` is an asset: files in fields that are larger
             are listed and not kept.
+        quality: Which data-quality rules run, and how; None for none of them, and no findings.
 
     Raises:
         ConfigError: Two tables get the same asset key, or an option names what is not there.
@@ -89,7 +95,9 @@ def redcap_assets(
         include = [*(DEFAULT_KINDS if include is None else include), "audit_log"]
     elif "audit_log" in (include or ()):
         raise ConfigError("The asset audit_log needs audit_log_partitions: the first day to keep.")
-    for props in plan_study_tables(project, table_options, include=include, reports=reports):
+    for props in plan_study_tables(
+        project, table_options, include=include, reports=reports, has_rules=quality is not None
+    ):
         spec = translator.get_asset_spec(props)
         if prefix:
             spec = spec.replace_attributes(key=spec.key.with_prefix(prefix))
@@ -107,23 +115,20 @@ def redcap_assets(
         specs.append(spec)
     folder = Path("data", *(prefix or [group_name(project)])) if out_dir is None else Path(out_dir)
     study = StudyAssets(
-        project, folder, props_by_key, table_options, partitions_def, largest_attachment_bytes
+        project,
+        folder,
+        props_by_key,
+        table_options,
+        partitions_def,
+        largest_attachment_bytes,
+        quality,
     )
 
     def decorate(function: Callable[..., Any]) -> dg.AssetsDefinition:
         assets = dg.multi_asset(
             name=name or _op_name(prefix, project),
             specs=specs,
-            check_specs=[
-                dg.AssetCheckSpec(
-                    SCHEMA_CHECK,
-                    asset=key,
-                    description="Types, choices, ranges and formats of the data dictionary, and "
-                    "the table's key. Shows counts by field and rule, never values.",
-                )
-                for key, props in props_by_key.items()
-                if props.kind == "instrument"
-            ],
+            check_specs=plan_checks(props_by_key, quality),
             can_subset=True,
             backfill_policy=backfill_policy,
             pool=pool,
@@ -153,6 +158,7 @@ def build_redcap_assets(
     reports: Sequence[int] = (),
     audit_log_partitions: dg.DailyPartitionsDefinition | None = None,
     largest_attachment_bytes: int = DEFAULT_LARGEST_ATTACHMENT_BYTES,
+    quality: QualityOptions | None = _DEFAULT_QUALITY,
 ) -> dg.AssetsDefinition:
     """A study's assets, ready for `dg.Definitions(assets=[...])`.
 
@@ -175,6 +181,7 @@ def build_redcap_assets(
         reports: See there.
         audit_log_partitions: See there.
         largest_attachment_bytes: See there.
+        quality: See there.
     """
 
     @redcap_assets(
@@ -193,6 +200,7 @@ def build_redcap_assets(
         reports=reports,
         audit_log_partitions=audit_log_partitions,
         largest_attachment_bytes=largest_attachment_bytes,
+        quality=quality,
     )
     def study_assets(context: dg.AssetExecutionContext) -> Iterator[RedcapEvent]:
         redcap = getattr(context.resources, resource_key)

@@ -1,4 +1,4 @@
-"""The `schema` asset check of an instrument table: rules broken, counted, never shown by value."""
+"""Asset checks of a study's tables: what was found, counted, never shown by value or record."""
 
 from collections import Counter
 from typing import Any
@@ -9,11 +9,18 @@ import pyarrow.compute as pc
 
 from redcap_dagster.errors import ConfigError
 from redcap_dagster.project import RedcapProject
-from redcap_dagster.quality import RuleFailure, build_schema, merge_failures, validate_table
+from redcap_dagster.quality import (
+    RuleFailure,
+    RuleOutcome,
+    build_schema,
+    merge_failures,
+    validate_table,
+)
 from redcap_dagster.tables import DEFAULT_TABLE_OPTIONS, TableOptions, to_pandas
 
 SCHEMA_CHECK = "schema"
 _MOST_FAILURES_SHOWN = 200
+_MOST_FIELDS_NAMED = 3
 
 
 class SchemaCheck:
@@ -97,3 +104,85 @@ def _sentence(findings: list[tuple[str, str, int]]) -> str:
     shown = ", ".join(f"{field} {rule} ({count})" for field, rule, count in worst)
     more = f" and {len(findings) - 3} more" if len(findings) > len(worst) else ""
     return f"{sum(count for _, _, count in findings)} findings: {shown}{more}."
+
+
+def rule_result(
+    asset_key: dg.AssetKey, name: str, outcomes: list[RuleOutcome]
+) -> dg.AssetCheckResult:
+    """The result of one data-quality rule, or of several that share a check.
+
+    Passed when everything was judged and nothing found that counts. What could not be judged is
+    listed: it is not the same as nothing found.
+    """
+    findings = sum(item.findings for item in outcomes)
+    not_evaluated = [entry for item in outcomes for entry in item.not_evaluated]
+    is_error = any(item.severity == "error" and not item.passed for item in outcomes)
+    counts = [count for item in outcomes for count in item.counts]
+    return dg.AssetCheckResult(
+        passed=all(item.passed for item in outcomes),
+        asset_key=asset_key,
+        check_name=name,
+        severity=dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN,
+        description=_rule_sentence(outcomes),
+        metadata={
+            "rows": dg.MetadataValue.int(max((item.rows for item in outcomes), default=0)),
+            "findings": dg.MetadataValue.int(findings),
+            "excluded": dg.MetadataValue.int(sum(item.excluded for item in outcomes)),
+            "fields_with_findings": dg.MetadataValue.int(
+                len({count.kind.field for count in counts if count.findings})
+            ),
+            "not_evaluated": dg.MetadataValue.int(len(not_evaluated)),
+            "by_field": _table(
+                ("rule", "field", "status", "severity", "findings", "excluded"),
+                [
+                    {
+                        "rule": count.kind.rule,
+                        "field": count.kind.field or "(row)",
+                        "status": count.kind.status,
+                        "severity": count.severity,
+                        "findings": count.findings,
+                        "excluded": count.excluded,
+                    }
+                    for count in counts
+                ],
+            ),
+            "what_was_not_evaluated": _table(
+                ("rule", "field", "reason"),
+                [
+                    {"rule": item.rule, "field": item.field or "", "reason": item.reason}
+                    for item in not_evaluated
+                ],
+            ),
+        },
+    )
+
+
+def _table(columns: tuple[str, ...], rows: list[dict[str, str | int]]) -> dg.MetadataValue[Any]:
+    numbers = {"findings", "excluded"}
+    return dg.MetadataValue.table(
+        [dg.TableRecord(row) for row in rows[:_MOST_FAILURES_SHOWN]],
+        schema=dg.TableSchema(
+            [dg.TableColumn(name, "int" if name in numbers else "string") for name in columns]
+        ),
+    )
+
+
+def _rule_sentence(outcomes: list[RuleOutcome]) -> str:
+    findings = sum(item.findings for item in outcomes)
+    excluded = sum(item.excluded for item in outcomes)
+    by_field: Counter[str] = Counter()
+    for item in outcomes:
+        for count in item.counts:
+            by_field[count.kind.field or ""] += count.findings
+    named = [f"{name} ({count})" for name, count in by_field.most_common() if name and count]
+    shown = ", ".join(named[:_MOST_FIELDS_NAMED])
+    more = f" and {len(named) - _MOST_FIELDS_NAMED} more" if len(named) > _MOST_FIELDS_NAMED else ""
+    noun = "finding" if findings == 1 else "findings"
+    parts = [f"{findings or 'No'} {noun}" + (f": {shown}{more}" if shown else "")]
+    if excluded:
+        parts.append(f"{excluded} excluded")
+    missed = [entry for item in outcomes for entry in item.not_evaluated]
+    if missed:
+        names = ", ".join(dict.fromkeys(item.field or item.rule for item in missed))
+        parts.append(f"not evaluated: {names}")
+    return "; ".join(parts) + "."

@@ -7,6 +7,7 @@ TableKind = Literal[
     "instrument",
     "rejected_values",
     "missing_reasons",
+    "quality_findings",
     "metadata",
     "instruments",
     "arms",
@@ -25,7 +26,7 @@ TableKind = Literal[
 """What a table holds: the raw export, one instrument, or one of the study's small tables."""
 
 RECORD_KINDS: frozenset[TableKind] = frozenset(
-    {"records", "instrument", "rejected_values", "missing_reasons"}
+    {"records", "instrument", "rejected_values", "missing_reasons", "quality_findings"}
 )
 """Kinds made from the record export. They have the partitions of the records."""
 
@@ -47,6 +48,8 @@ DESCRIPTIONS: dict[TableKind, str] = {
     "dictionary, with its raw text; in the typed tables these cells are null.",
     "missing_reasons": "Why each blank is blank: coded, rejected, not asked, form not started, not "
     "designated for the event, or just blank.",
+    "quality_findings": "What the data-quality rules found: record, event, instance, field, rule "
+    "and status of each discrepancy, without values. The list a data manager works through.",
     "metadata": "The study's data dictionary, one row a field.",
     "instruments": "Names and labels of the instruments, in dictionary order.",
     "arms": "Arms that have an event; no rows in a classic project.",

@@ -6,6 +6,7 @@ The only place where this package's errors become Dagster's.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,8 +22,18 @@ from redcap_dagster.export import (
     plan_export,
     read_design,
 )
-from redcap_dagster.orchestration.checks import SCHEMA_CHECK, SchemaCheck
+from redcap_dagster.orchestration.check_plan import (
+    COMPLETE_EXTRACT,
+    DATA_DICTIONARY_CURRENT,
+    rules_of_check,
+)
+from redcap_dagster.orchestration.checks import SCHEMA_CHECK, SchemaCheck, rule_result
+from redcap_dagster.orchestration.extract_checks import (
+    complete_extract_result,
+    data_dictionary_result,
+)
 from redcap_dagster.orchestration.fences import fence_fact, read_step_fence
+from redcap_dagster.orchestration.findings import FindingsWriter, judge_published
 from redcap_dagster.orchestration.kinds import PARTITIONED_KINDS, RECORD_KINDS
 from redcap_dagster.orchestration.lineage import column_lineage
 from redcap_dagster.orchestration.metadata import RawMetadata, table_metadata
@@ -33,7 +44,9 @@ from redcap_dagster.orchestration.selection import select_record_ids
 from redcap_dagster.orchestration.study import StudyAssets
 from redcap_dagster.orchestration.translator import RedcapTableProps
 from redcap_dagster.project import DesignChange, RedcapProject, check_same_project, diff_projects
+from redcap_dagster.quality import QualityJudge, QualityOptions, plan_quality
 from redcap_dagster.tables import (
+    RECORDS,
     REJECTED_VALUES,
     ExtractWriter,
     PublishedExtract,
@@ -50,6 +63,8 @@ from redcap_dagster.tables import (
 RedcapEvent: TypeAlias = dg.MaterializeResult[Any] | dg.AssetCheckResult
 
 _MOST_CHANGES_LOGGED = 20
+_CHECKS_OF_TABLES = frozenset({SCHEMA_CHECK, COMPLETE_EXTRACT, DATA_DICTIONARY_CURRENT})
+"""Checks that are no data-quality rules."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +172,11 @@ class _Step:
     fence: ChangeFence | None
     checks: dict[str, SchemaCheck] = field(default_factory=dict)
 
+    @cached_property
+    def judge(self) -> QualityJudge:
+        """Runs the data-quality rules, over all partitions of the step."""
+        return QualityJudge(plan_quality(self.live, self.study.quality))
+
     def plan(self) -> list[tuple[str | None, list[dg.AssetKey]]]:
         """The selected assets by the partition they are published in; None for the study's own."""
         selected = [key for key in self.study.props if key in self.context.selected_asset_keys]
@@ -186,7 +206,8 @@ class _Step:
                     # Gone from the study since the snapshot: no rows, but not an old table either.
                     writer.write_table(item.name, item.spec.arrow_schema.empty_table())
             if instruments:
-                self._export(writer, partition_key, instruments, progress)
+                judged = [spec.instrument for spec in specs if spec.instrument is not None]
+                self._export(writer, partition_key, instruments, judged, progress)
             extract = writer.publish(
                 self._facts(partition_key, progress)
                 | fence_fact(self.study, self.study.shelf(partition_key), keys, self.fence),
@@ -199,6 +220,7 @@ class _Step:
         writer: ExtractWriter,
         partition_key: str | None,
         instruments: Sequence[str],
+        judged: Sequence[str],
         progress: ExportProgress,
     ) -> None:
         selection = parse_partition(partition_key, self.live)
@@ -227,13 +249,36 @@ class _Step:
             progress=progress,
         )
         log = ProgressLog(self.context, progress)
+        findings = self._findings_writer(writer, instruments, judged, selection.events)
         for piece in gather_chunks(chunk.table for chunk in chunks):
             split = writer.write(piece)
             for name, table in split.tables.items():
                 check = self._check(name)
                 check.judge(table)
                 check.count_rejected(split.rejected)
+            if findings is not None:
+                findings.add(piece)
             log.tell()
+        if findings is not None:
+            findings.finish()
+
+    def _findings_writer(
+        self,
+        writer: ExtractWriter,
+        instruments: Sequence[str],
+        judged: Sequence[str],
+        events: Sequence[str] | None,
+    ) -> FindingsWriter | None:
+        if self.study.quality is None:
+            return None
+        return FindingsWriter(
+            self.judge,
+            writer,
+            self.live,
+            instruments=judged,
+            is_whole=len(instruments) == len(self.live.instruments),
+            events=events,
+        )
 
     def _partition_keys(self) -> Sequence[str]:
         """Every partition of the study's records; none without partitions."""
@@ -291,17 +336,53 @@ class _Step:
 
     def check_again(self) -> Iterator[dg.AssetCheckResult]:
         """Judge what was published before, for checks that are selected without their asset."""
-        for check_key in sorted(self.context.selected_asset_check_keys, key=str):
+        wanted = [
+            check_key
+            for check_key in sorted(self.context.selected_asset_check_keys, key=str)
+            if check_key.asset_key not in self.context.selected_asset_keys
+        ]
+        rules = [item for item in wanted if item.name not in _CHECKS_OF_TABLES]
+        if rules:
+            self._judge_again([item.asset_key for item in rules])
+        for check_key in wanted:
             key = check_key.asset_key
-            if key in self.context.selected_asset_keys:
-                continue
-            table = self.study.props[key].name
-            instrument = self._live_spec(self.study.props[key]).instrument
-            check = SchemaCheck(self.live, instrument, self.study.table_options)
-            for shelf in self._shelves_with(table):
-                check.judge(read_published(shelf, table))
-                check.count_rejected(read_published(shelf, REJECTED_VALUES))
-            yield check.result(key)
+            shelves = self._shelves_with(self.study.props[key].name)
+            if check_key.name == SCHEMA_CHECK:
+                yield self._schema_again(key, shelves)
+            elif check_key.name == COMPLETE_EXTRACT:
+                extracts = [current_extract(shelf) for shelf in shelves]
+                yield complete_extract_result(key, extracts, looks_at_files=True)
+            elif check_key.name == DATA_DICTIONARY_CURRENT:
+                yield data_dictionary_result(key, diff_projects(self.study.project, self.live))
+            else:
+                yield self._rule_result(key, check_key.name)
+
+    def _schema_again(self, key: dg.AssetKey, shelves: Sequence[Path]) -> dg.AssetCheckResult:
+        table = self.study.props[key].name
+        instrument = self._live_spec(self.study.props[key]).instrument
+        check = SchemaCheck(self.live, instrument, self.study.table_options)
+        for shelf in shelves:
+            check.judge(read_published(shelf, table))
+            check.count_rejected(read_published(shelf, REJECTED_VALUES))
+        return check.result(key)
+
+    def _judge_again(self, keys: Sequence[dg.AssetKey]) -> None:
+        props = [self.study.props[key] for key in dict.fromkeys(keys)]
+        tables = {
+            item.spec.instrument: item.name
+            for item in props
+            if item.spec.instrument in self.live.instruments_by_name
+        }
+        judges_records = any(item.kind != "instrument" for item in props)
+        for shelf in self._shelves_with(next(iter(tables.values()), RECORDS)):
+            partition = current_extract(shelf).facts["partition"]
+            judge_published(
+                self.judge,
+                shelf,
+                tables,
+                judges_records=judges_records,
+                events=parse_partition(partition, self.live).events,
+            )
 
     def _shelves_with(self, table: str) -> list[Path]:
         """The study's shelf and those of its partitions, where they hold a table."""
@@ -321,11 +402,7 @@ class _Step:
     def _result(
         self, key: dg.AssetKey, props: RedcapTableProps, written: Sequence[_Published]
     ) -> RedcapEvent:
-        check_results = (
-            [self._check(props.name).result(key)]
-            if dg.AssetCheckKey(key, SCHEMA_CHECK) in self.context.selected_asset_check_keys
-            else []
-        )
+        check_results = self._check_results(key, props, written)
         if len(written) == 1:
             return dg.MaterializeResult(
                 asset_key=key,
@@ -340,6 +417,30 @@ class _Step:
                 self._metadata(props, item), asset_key=key, partition_key=item.partition_key
             )
         return dg.MaterializeResult(asset_key=key, check_results=check_results)
+
+    def _check_results(
+        self, key: dg.AssetKey, props: RedcapTableProps, written: Sequence[_Published]
+    ) -> list[dg.AssetCheckResult]:
+        results = []
+        for check_key in sorted(self.context.selected_asset_check_keys, key=str):
+            if check_key.asset_key != key:
+                continue
+            if check_key.name == SCHEMA_CHECK:
+                results.append(self._check(props.name).result(key))
+            elif check_key.name == COMPLETE_EXTRACT:
+                extracts = [item.extract for item in written]
+                results.append(complete_extract_result(key, extracts, looks_at_files=False))
+            elif check_key.name == DATA_DICTIONARY_CURRENT:
+                changes = diff_projects(self.study.project, self.live)
+                results.append(data_dictionary_result(key, changes))
+            else:
+                results.append(self._rule_result(key, check_key.name))
+        return results
+
+    def _rule_result(self, key: dg.AssetKey, check: str) -> dg.AssetCheckResult:
+        instrument = self.study.props[key].spec.instrument
+        rules = rules_of_check(self.study.quality or QualityOptions(), check)
+        return rule_result(key, check, [self.judge.outcome(rule, instrument) for rule in rules])
 
     def _metadata(self, props: RedcapTableProps, item: _Published) -> dict[str, RawMetadata]:
         metadata = table_metadata(
@@ -381,12 +482,12 @@ def _specs_to_write(
 ) -> list[TableSpec]:
     """The tables made from the export, laid out by the design as it is now.
 
-    `rejected_values` and `missing_reasons` are made with the tables of their instruments: where
-    one is selected it brings all of them, and they come with any of them.
+    `rejected_values`, `missing_reasons` and `quality_findings` are made with the tables of their
+    instruments: where one is selected it brings all of them, and they come with any of them.
     """
     kinds = {item.kind for item in props}
     wanted = {item.spec.instrument for item in props if item.kind == "instrument"}
-    if kinds & {"rejected_values", "missing_reasons"}:
+    if kinds & {"rejected_values", "missing_reasons", "quality_findings"}:
         wanted = set(instruments)
     asked = [name for name in instruments if name in wanted]
     specs = list(plan_tables(live, asked, options=options)) if asked else []

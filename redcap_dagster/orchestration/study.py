@@ -10,6 +10,7 @@ from redcap_dagster.errors import ConfigError
 from redcap_dagster.orchestration.attachments import DEFAULT_LARGEST_ATTACHMENT_BYTES
 from redcap_dagster.orchestration.translator import RedcapTableProps
 from redcap_dagster.project import RedcapProject
+from redcap_dagster.quality import QualityOptions
 from redcap_dagster.tables import DEFAULT_TABLE_OPTIONS, TableOptions
 
 
@@ -25,6 +26,7 @@ class StudyAssets:
         table_options: How the typed tables are laid out.
         partitions_def: Partitions of the records; None for none.
         largest_attachment_bytes: Files in fields that are larger are listed and not kept.
+        quality: How the data-quality rules run; None for none of them.
     """
 
     project: RedcapProject
@@ -33,6 +35,7 @@ class StudyAssets:
     table_options: TableOptions = DEFAULT_TABLE_OPTIONS
     partitions_def: dg.PartitionsDefinition[str] | None = None
     largest_attachment_bytes: int = DEFAULT_LARGEST_ATTACHMENT_BYTES
+    quality: QualityOptions | None = None
 
     def shelf(self, partition_key: str | None) -> Path:
         """The folder that a partition's tables are published in; None for the study's own.

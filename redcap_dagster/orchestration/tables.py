@@ -10,6 +10,7 @@ from redcap_dagster.orchestration.kinds import ON_REQUEST, TableKind
 from redcap_dagster.orchestration.small_tables import SMALL_TABLES, text_spec
 from redcap_dagster.orchestration.translator import RedcapTableProps
 from redcap_dagster.project import RedcapProject
+from redcap_dagster.quality import plan_findings_table
 from redcap_dagster.tables import (
     DEFAULT_TABLE_OPTIONS,
     MISSING_REASONS,
@@ -26,6 +27,7 @@ def plan_study_tables(
     *,
     include: Sequence[str] | None = None,
     reports: Iterable[int] = (),
+    has_rules: bool = True,
 ) -> tuple[RedcapTableProps, ...]:
     """Every table of the study that is wanted.
 
@@ -35,11 +37,16 @@ def plan_study_tables(
         include: Kinds of tables, or names of tables, that shall be assets; None for every kind
             but `audit_log`, `attachments` and reports.
         reports: Numbers of the reports that shall be assets.
+        has_rules: Whether data-quality rules run, so that there are findings.
 
     Raises:
         ConfigError: Something to include is neither a kind nor a table of the study.
     """
-    found = tuple(_iter_tables(project, options))
+    found = tuple(
+        item
+        for item in _iter_tables(project, options)
+        if has_rules or item.kind != "quality_findings"
+    )
     wanted = None if include is None else set(include)
     if wanted is not None:
         _refuse_unknown(wanted, found)
@@ -77,6 +84,8 @@ def _iter_tables(project: RedcapProject, options: TableOptions) -> Iterator[Redc
     for spec in planned:
         if spec.name == MISSING_REASONS:
             yield RedcapTableProps(MISSING_REASONS, "missing_reasons", project, spec)
+    findings = plan_findings_table(project)
+    yield RedcapTableProps(findings.name, "quality_findings", project, findings)
     for table in SMALL_TABLES.values():
         yield RedcapTableProps(table.kind, table.kind, project, table.spec)
     yield RedcapTableProps("audit_log", "audit_log", project, plan_audit_log_table())

@@ -1,10 +1,12 @@
 """Bounds of a field as the data dictionary writes them, read as values of the typed column."""
 
 import re
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import pandas as pd
 
+from redcap_dagster.logic import Expression, parse_logic
 from redcap_dagster.project import DictionaryField, ValueKind
 
 Bound = int | float | pd.Timestamp | pd.Timedelta
@@ -18,6 +20,47 @@ _DURATION_UNITS = {
     "minutes_seconds": ("minutes", "seconds"),
 }
 _SLIDER_DEFAULTS = ("0", "100")
+_CLOCK_WORDS = ("today", "now")
+_NUMBERS = ("integer", "decimal", "decimal_comma")
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One bound of a field: exactly one of its attributes is set.
+
+    Attributes:
+        constant: A value that does not move.
+        word: `today` or `now`.
+        expression: Logic that gives the bound on each row, such as `[baseline_arm_1][dob]`.
+    """
+
+    constant: Bound | None = None
+    word: str = ""
+    expression: Expression | None = None
+
+
+def read_limits(field: DictionaryField, kind: ValueKind) -> tuple[Limit | None, Limit | None]:
+    """Read both bounds of a field; None where it has none.
+
+    Raises:
+        LogicError: A bound that refers to fields cannot be read.
+        ValueError: A bound is no value of the field's kind, or the kind has no order.
+    """
+    lower, upper = written_bounds(field)
+    return _read_limit(lower, kind, field), _read_limit(upper, kind, field)
+
+
+def _read_limit(text: str, kind: ValueKind, field: DictionaryField) -> Limit | None:
+    # The sixth to tenth columns mean other things for other types of field.
+    if not text or field.field_type not in {"text", "slider"}:
+        return None
+    if not is_dynamic(text):
+        return Limit(constant=parse_bound(text, kind, field.validation))
+    if kind not in {*_TIME_FORMATS, *_DURATION_UNITS, *_NUMBERS}:
+        raise ValueError(f"values of kind {kind} have no order")
+    if text.lower() in _CLOCK_WORDS:
+        return Limit(word=text.lower())
+    return Limit(expression=parse_logic(text))
 
 
 def written_bounds(field: DictionaryField) -> tuple[str, str]:

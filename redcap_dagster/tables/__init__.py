@@ -19,6 +19,7 @@ from redcap_dagster.tables.manifest import PublishedExtract, PublishedTable
 from redcap_dagster.tables.names import (
     MISSING_REASONS,
     NOT_COMPLETED,
+    QUALITY_FINDINGS,
     RECORDS,
     REJECTED_VALUES,
     STUDY_TABLE_NAMES,
@@ -50,6 +51,7 @@ __all__ = [
     "DEFAULT_TABLE_OPTIONS",
     "MISSING_REASONS",
     "NOT_COMPLETED",
+    "QUALITY_FINDINGS",
     "RECORDS",
     "REJECTED_VALUES",
     "STUDY_TABLE_NAMES",

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from redcap_dagster.errors import TableError
 from redcap_dagster.tables.manifest import PublishedExtract, table_file
-from redcap_dagster.tables.names import table_name
+from redcap_dagster.tables.names import STUDY_TABLE_NAMES, table_name
 from redcap_dagster.tables.shelf import current_extract, has_extract
 
 
@@ -41,7 +41,8 @@ def older_cell_facts(
 
     Args:
         previous: The extract before; it has the table.
-        name: Name of the table: `rejected_values` or `missing_reasons`.
+        name: Name of the table: `rejected_values`, `missing_reasons` or `quality_findings`, whose
+            findings about whole records, of no instrument, come with those of any.
         kept: Names of the tables that are taken over.
         schema: Of the new extract's table.
 
@@ -57,7 +58,11 @@ def older_cell_facts(
             "whole study again."
         )
     instruments = [
-        name for name in rows["instrument"].unique().to_pylist() if table_name(name) in kept
+        item
+        for item in rows["instrument"].unique().to_pylist()
+        if item is not None and table_name(item) in kept
     ]
     is_kept = pc.is_in(rows["instrument"], value_set=pa.array(instruments, pa.string()))
+    if any(table not in STUDY_TABLE_NAMES for table in kept):
+        is_kept = pc.or_(is_kept, pc.is_null(rows["instrument"]))
     return rows.filter(is_kept).cast(schema)

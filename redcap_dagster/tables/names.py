@@ -9,6 +9,9 @@ REJECTED_VALUES = "rejected_values"
 MISSING_REASONS = "missing_reasons"
 """Name of the table that says why blanks are blank, where it was asked for."""
 
+QUALITY_FINDINGS = "quality_findings"
+"""Name of the table that lists what the data-quality rules found."""
+
 STUDY_TABLE_NAMES = frozenset(
     {
         "arms",
@@ -21,7 +24,7 @@ STUDY_TABLE_NAMES = frozenset(
         "metadata",
         MISSING_REASONS,
         "project_info",
-        "quality_findings",
+        QUALITY_FINDINGS,
         RECORDS,
         REJECTED_VALUES,
         "repeating_instruments_events",

@@ -62,10 +62,10 @@ class ParquetSink:
         self._writer.write_table(rows)
 
     def close(self) -> None:
-        """Write what is held back and see the file safely on disk."""
+        """Write what is held back and see the file safely on disk; again does nothing."""
         if self._held_rows:
             self.write_group(pa.concat_tables(self._held))
-        self._held = []
+        self._held, self._held_rows = [], 0
         self._writer.close()
         _sync(self.path)
 

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, final
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from redcap_dagster.errors import TableError
 from redcap_dagster.project import RedcapProject
@@ -26,7 +27,7 @@ from redcap_dagster.tables.manifest import (
     table_file,
     write_manifest,
 )
-from redcap_dagster.tables.names import MISSING_REASONS, RECORDS, REJECTED_VALUES
+from redcap_dagster.tables.names import MISSING_REASONS, QUALITY_FINDINGS, RECORDS, REJECTED_VALUES
 from redcap_dagster.tables.parquet import ParquetSink
 from redcap_dagster.tables.shelf import Staging, shelf_lock, writing_to
 from redcap_dagster.tables.spec import TableSpec
@@ -39,7 +40,7 @@ _HELD_CELLS = 8_000_000
 
 
 _FINISHING_THREADS = 2
-_CELL_TABLES = (REJECTED_VALUES, MISSING_REASONS)
+_CELL_TABLES = (REJECTED_VALUES, MISSING_REASONS, QUALITY_FINDINGS)
 """Tables of facts about cells, which also take over those of tables that are taken over."""
 
 
@@ -72,7 +73,7 @@ class ExtractWriter:
         self._flat_specs = {spec.name: spec for spec in specs if spec.instrument is None}
         if self._instrument_specs:
             self._flat_specs[REJECTED_VALUES] = plan_rejected_values_table(project)
-        unknown = self._flat_specs.keys() - {RECORDS, *_CELL_TABLES}
+        unknown = self._flat_specs.keys() - {RECORDS, REJECTED_VALUES, MISSING_REASONS}
         if unknown:
             raise TableError(
                 f"No table {', '.join(sorted(unknown))} can be made from an export. Give it to "
@@ -155,6 +156,34 @@ class ExtractWriter:
             sink = self._open(name, table.schema, _rows_per_group(table.num_columns))
             sink.append(table)
 
+    def write_rows(self, name: str, rows: pa.Table) -> None:
+        """Append rows to a table that is not made from the export, piece by piece.
+
+        The first piece begins the table, with or without rows.
+
+        Raises:
+            TableError: The rows have other columns than the first, or the name is no file's name.
+        """
+        if name not in self._sinks:
+            self.write_table(name, rows)
+            return
+        with writing_to(self._shelf):
+            self._sinks[name].append(rows)
+
+    def read_back(self, name: str, columns: Sequence[str]) -> pa.Table:
+        """Read columns of a table that was written, which takes no more rows from then on.
+
+        Raises:
+            TableError: This extract does not write such a table.
+        """
+        if name not in self._sinks:
+            raise TableError(f"The extract {self._extract_id} writes no table {name}.")
+        with writing_to(self._shelf):
+            self._queue.finish()
+            self._sinks[name].close()
+            with pq.ParquetFile(self._sinks[name].path) as file:
+                return file.read(columns=list(columns)).select(list(columns))
+
     def publish(
         self,
         facts: Mapping[str, Any] | None = None,
@@ -164,8 +193,8 @@ class ExtractWriter:
         """Let readers see the tables, all at once, in place of the last extract.
 
         Tables of the last extract that this one does not write stay, as they were, and so do the
-        rejected values of their instruments. One extract before the new one is kept for readers
-        that are in the middle of it; older ones are removed.
+        rejected values and quality findings of their instruments. One extract before the new one
+        is kept for readers that are in the middle of it; older ones are removed.
 
         Args:
             facts: What else the manifest should say; JSON values. No values of participants.

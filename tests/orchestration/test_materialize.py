@@ -41,6 +41,7 @@ ALL_TABLES = [
     "records",
     *INSTRUMENTS,
     "rejected_values",
+    "quality_findings",
     "metadata",
     "instruments",
     "arms",
@@ -110,8 +111,8 @@ def test_one_instrument_asks_redcap_for_that_form_alone(
     asked = [item for item in study.emulator.requests if item.content == "record"]
     assert sum(item.cells for item in asked) < all_cells / 4
     assert study.asked("user") == 0
-    # The values it rejects are written with it, and Dagster is told.
-    assert set(count_rows(result)) == {"study_completion", "rejected_values"}
+    # What is wrong in it is written with it, and Dagster is told.
+    assert set(count_rows(result)) == {"study_completion", "rejected_values", "quality_findings"}
     after = current_extract(study.out_dir)
     assert set(after.tables) == set(before.tables)
     assert after.tables["enrolment"] == before.tables["enrolment"]
