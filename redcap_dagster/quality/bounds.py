@@ -46,11 +46,12 @@ def read_limits(field: DictionaryField, kind: ValueKind) -> tuple[Limit | None, 
         LogicError: A bound that refers to fields cannot be read.
         ValueError: A bound is no value of the field's kind, or the kind has no order.
     """
-    lower, upper = written_bounds(field)
-    return _read_limit(lower, kind, field), _read_limit(upper, kind, field)
+    return read_limit(field, kind, 0), read_limit(field, kind, 1)
 
 
-def _read_limit(text: str, kind: ValueKind, field: DictionaryField) -> Limit | None:
+def read_limit(field: DictionaryField, kind: ValueKind, side: int) -> Limit | None:
+    """Read the lower (0) or upper (1) bound of a field, as `read_limits` reads both."""
+    text = written_bounds(field)[side]
     # The sixth to tenth columns mean other things for other types of field.
     if not text or field.field_type not in {"text", "slider"}:
         return None

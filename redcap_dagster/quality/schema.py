@@ -1,9 +1,12 @@
 """From a study's design to a pandera schema of each instrument table."""
 
+from datetime import date, datetime
+
 import pandera.pandas as pa
 
 from redcap_dagster.project import RedcapProject
-from redcap_dagster.quality.rules import UncompiledRule, compile_rules
+from redcap_dagster.quality.moving_bounds import field_bound_checks
+from redcap_dagster.quality.rules import RuleChoices, UncompiledRule, compile_rules
 from redcap_dagster.tables import (
     DEFAULT_TABLE_OPTIONS,
     TableOptions,
@@ -14,7 +17,12 @@ from redcap_dagster.tables import (
 
 
 def build_schema(
-    project: RedcapProject, instrument: str, options: TableOptions = DEFAULT_TABLE_OPTIONS
+    project: RedcapProject,
+    instrument: str,
+    options: TableOptions = DEFAULT_TABLE_OPTIONS,
+    *,
+    as_of: date | datetime | None = None,
+    decimals: bool = False,
 ) -> pa.DataFrameSchema:
     """Build the schema of one instrument's typed table, as the frame `to_pandas` makes of it.
 
@@ -23,7 +31,10 @@ def build_schema(
 
     - `choices`: a code of the field's choices; a form status of 0, 1 or 2
     - `format:<validation>`: what the text validation type asks for (`format:email`)
-    - `range`: the field's minimum and maximum, inclusive, where they are constants
+    - `range`: the field's minimum and maximum, inclusive, constant or `today` or `now`
+    - `range:<field>`: a check over whole rows, for bounds that are another field of the table; a
+      blank bound bounds nothing
+    - `decimals`: at most the decimals of the validation type, where asked for
     - `events`: an event that uses the instrument
 
     Every value may be null: REDCap lets a user leave a required field blank, and missing data
@@ -35,6 +46,9 @@ def build_schema(
         instrument: Unique name of the instrument.
         options: How the table shows choices and checkboxes. Labels need no check: a code without
             one is a rejected value.
+        as_of: What `today` and `now` mean; None for the moment the schema validates.
+        decimals: Whether to check decimals. A typed number has lost its trailing zeros, so that
+            too many are seen, and too few are not; rule C judges the text.
 
     Returns:
         An ordinary pandera schema: print it, extend it, validate with it. Its own error messages
@@ -46,17 +60,26 @@ def build_schema(
     spec = _plan_table(project, instrument, options)
     dtypes = to_pandas(spec.arrow_schema.empty_table()).dtypes
     events = project.events_of(instrument)
+    choices = RuleChoices(as_of, decimals)
     columns = {
         column.name: pa.Column(
             dtypes[column.name],
-            checks=[rule for rule in compile_rules(column, events) if isinstance(rule, pa.Check)],
+            checks=[
+                rule
+                for rule in compile_rules(column, spec, events, choices)
+                if isinstance(rule, pa.Check)
+            ],
             nullable=column.nullable,
             description=column.description or None,
         )
         for column in spec.columns
     }
     return pa.DataFrameSchema(
-        columns, unique=list(spec.key_columns), name=spec.name, title=spec.label or None
+        columns,
+        checks=list(field_bound_checks(spec)),
+        unique=list(spec.key_columns),
+        name=spec.name,
+        title=spec.label or None,
     )
 
 
@@ -69,10 +92,11 @@ def list_uncompiled_rules(
         DesignError: The project has no such instrument.
     """
     events = project.events_of(instrument)
+    spec = _plan_table(project, instrument, options)
     return tuple(
         rule
-        for column in _plan_table(project, instrument, options).columns
-        for rule in compile_rules(column, events)
+        for column in spec.columns
+        for rule in compile_rules(column, spec, events, RuleChoices())
         if isinstance(rule, UncompiledRule)
     )
 

@@ -1,14 +1,23 @@
 """A project with a field of each kind that a rule is made of, and valid tables of it."""
 
 import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pytest
 
-from redcap_dagster.project import ProjectAnswers, RedcapProject, parse_project
-from redcap_dagster.tables import plan_tables, to_pandas
+from redcap_dagster.project import (
+    ProjectAnswers,
+    RedcapProject,
+    parse_project,
+    plan_export_columns,
+)
+from redcap_dagster.quality import QualityJudge, QualityOptions, plan_quality
+from redcap_dagster.tables import plan_tables, split_chunk, to_pandas
+
+AS_OF = dt.date(2024, 6, 15)
 
 
 def field(
@@ -92,3 +101,78 @@ def frame(project: RedcapProject) -> pd.DataFrame:
     blank = [None] * 3
     columns = {name: VALID.get(name, blank) for name in spec.columns_by_name}
     return to_pandas(pa.table(columns, schema=spec.arrow_schema))
+
+
+@pytest.fixture(scope="session")
+def make_field() -> Callable[..., dict[str, Any]]:
+    """A line of a data dictionary: name, type, form, and more columns by short or API name."""
+    return field
+
+
+@pytest.fixture(scope="session")
+def make_project() -> Callable[..., RedcapProject]:
+    """A project of such lines; more answers of the API by name."""
+    return parse_fields
+
+
+def export_of(project: RedcapProject, rows: Sequence[Mapping[str, str]]) -> pa.Table:
+    """A flat raw export: what a row does not say is blank, and a form's status is 2."""
+    columns = [column for column in plan_export_columns(project) if not column.is_optional]
+    names = list(
+        dict.fromkeys([*(column.name for column in columns), *(n for r in rows for n in r)])
+    )
+    statuses = {column.name for column in columns if column.kind == "form_status"}
+    return pa.table(
+        {
+            name: pa.array([row.get(name, "2" if name in statuses else "") for row in rows])
+            for name in names
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def make_export() -> Callable[[RedcapProject, Sequence[Mapping[str, str]]], pa.Table]:
+    """`export_of`."""
+    return export_of
+
+
+@pytest.fixture(scope="session")
+def judged() -> Callable[..., tuple[QualityJudge, list[dict[str, Any]]]]:
+    """Judges rows, and the tables made of them, by all rules; the judge and what it found."""
+
+    def judge_rows(
+        project: RedcapProject, rows: Sequence[Mapping[str, str]], **options: Any
+    ) -> tuple[QualityJudge, list[dict[str, Any]]]:
+        export = export_of(project, rows)
+        tables = split_chunk(export, project, plan_tables(project)).tables
+        judge = QualityJudge(plan_quality(project, QualityOptions(**{"as_of": AS_OF} | options)))
+        pieces = [*judge.judge_rows(export, list(project.instruments_by_name))]
+        pieces += judge.judge_records(export)
+        names = {spec.instrument: spec.name for spec in plan_tables(project)}
+        for instrument in names:
+            pieces += judge.judge_table(
+                instrument, lambda name, columns: tables[name].select(columns)
+            )
+        return judge, [row for piece in pieces for row in piece.to_pylist()]
+
+    return judge_rows
+
+
+@pytest.fixture(scope="session")
+def find(
+    judged: Callable[..., tuple[QualityJudge, list[dict[str, Any]]]],
+) -> Callable[..., list[tuple[str, str | None, str]]]:
+    """What the rules named find: record, field and status of each finding."""
+
+    def find_by(
+        rule: str, project: RedcapProject, rows: Sequence[Mapping[str, str]], **options: Any
+    ) -> list[tuple[str, str | None, str]]:
+        given = {"lists_missing_values": True} | options
+        _, found = judged(project, rows, **given)
+        return [
+            (row[project.record_id_field], row["field"], row["status"])
+            for row in found
+            if row["rule"] == rule
+        ]
+
+    return find_by

@@ -1,8 +1,13 @@
 """The pandera schema of an instrument table."""
 
+from dataclasses import replace
+from datetime import date, time, timedelta
+from typing import Any
+
 import pandas as pd
 import pandera.pandas as pa
 import pytest
+from pyarrow import table as arrow_table
 
 from redcap_dagster.errors import DesignError
 from redcap_dagster.project import ProjectAnswers, RedcapProject, parse_project
@@ -13,6 +18,7 @@ from redcap_dagster.quality import (
     list_uncompiled_rules,
     validate_table,
 )
+from redcap_dagster.tables import plan_tables, to_pandas
 
 
 def one_field(**columns: str) -> RedcapProject:
@@ -119,12 +125,17 @@ def test_events_are_those_that_use_the_instrument() -> None:
     ("columns", "rule", "reason"),
     [
         (
+            {"text_validation_max": "today"},
+            "range",
+            "a bound is no value of the field's type",
+        ),
+        (
             {
                 "text_validation_type_or_show_slider_number": "date_ymd",
-                "text_validation_max": "today",
+                "text_validation_min": "[record_id",
             },
             "range",
-            "a bound depends on the day or on other fields",
+            "a bound refers to fields and cannot be read",
         ),
         (
             {
@@ -132,7 +143,7 @@ def test_events_are_those_that_use_the_instrument() -> None:
                 "text_validation_min": "[baseline_arm_1][dob]",
             },
             "range",
-            "a bound depends on the day or on other fields",
+            "a bound refers to what is not in the table",
         ),
         (
             {
@@ -169,13 +180,74 @@ def test_what_a_schema_leaves_out_is_listed(
     assert "x" not in rules_of(build_schema(project, "visit"))
 
 
-def test_the_constant_one_of_two_bounds_is_checked() -> None:
+def frame_of(project: RedcapProject, **values: list[Any]) -> pd.DataFrame:
+    """Rows of the table `visit`, typed; what is not given is null."""
+    (spec,) = plan_tables(project, ["visit"])
+    count = len(next(iter(values.values())))
+    given = {"record_id": [str(number) for number in range(count)]} | values
+    columns = [given.get(column.name, [None] * count) for column in spec.columns]
+    return to_pandas(arrow_table(columns, schema=spec.arrow_schema))
+
+
+@pytest.mark.parametrize(
+    ("validation", "bound", "values", "outside"),
+    [
+        ("date_ymd", "today", [date(2024, 6, 15), date(2024, 6, 16), None], 1),
+        ("date_ymd", "now", [date(2024, 6, 15), date(2024, 6, 16)], 1),
+        ("datetime_ymd", "today", [pd.Timestamp(2024, 6, 15, 23), pd.Timestamp(2024, 6, 16)], 1),
+        (
+            "datetime_ymd",
+            "now",
+            [pd.Timestamp("2024-06-15 11:00")],
+            1,
+        ),
+        ("time", "now", [time(9), time(11)], 1),
+    ],
+)
+def test_today_and_now_bound_by_the_day_given(
+    validation: str, bound: str, values: list[Any], outside: int
+) -> None:
+    project = one_field(
+        text_validation_type_or_show_slider_number=validation, text_validation_max=bound
+    )
+    as_of = pd.Timestamp("2024-06-15 10:00")
+    schema = build_schema(project, "visit", as_of=as_of)
+    assert validate_table(schema, frame_of(project, x=values)) == (
+        RuleFailure("x", "range", outside),
+    )
+    assert list_uncompiled_rules(project, "visit") == ()
+
+
+def test_without_a_day_given_today_is_when_the_schema_validates() -> None:
     project = one_field(
         text_validation_type_or_show_slider_number="date_ymd",
         text_validation_min="2020-01-01",
-        text_validation_max="now",
+        text_validation_max="today",
     )
-    assert rules_of(build_schema(project, "visit"))["x"] == ["range"]
+    today = pd.Timestamp.now().date()
+    frame = frame_of(project, x=[today, today + timedelta(days=2), date(2019, 1, 1)])
+    assert validate_table(build_schema(project, "visit"), frame) == (RuleFailure("x", "range", 2),)
+
+
+def test_a_bound_that_is_a_field_of_the_table_is_a_check_of_rows() -> None:
+    dates = {"field_type": "text", "text_validation_type_or_show_slider_number": "date_ymd"}
+    project = one_field(**dates, text_validation_min="[begun]")
+    rows = [*project.instruments[0].fields, replace(project.fields_by_name["x"], name="begun")]
+    rows[-1] = replace(rows[-1], minimum="")
+    project = replace(project, instruments=(replace(project.instruments[0], fields=tuple(rows)),))
+    day, later = date(2024, 1, 1), date(2024, 1, 2)
+    frame = frame_of(project, x=[day, later, day, None], begun=[later, day, None, day])
+    schema = build_schema(project, "visit")
+    assert validate_table(schema, frame) == (RuleFailure(None, "range:x", 1),)
+    assert list_uncompiled_rules(project, "visit") == ()
+
+
+def test_decimals_are_checked_when_asked_for() -> None:
+    project = one_field(text_validation_type_or_show_slider_number="number_2dp")
+    frame = frame_of(project, x=[0.07, 1.5, 1.005, None])
+    assert validate_table(build_schema(project, "visit"), frame) == ()
+    schema = build_schema(project, "visit", decimals=True)
+    assert validate_table(schema, frame) == (RuleFailure("x", "decimals", 1),)
 
 
 def test_a_minimum_above_the_maximum_admits_nothing() -> None:
