@@ -165,7 +165,7 @@ def test_missing_values_are_those_of_each_row_once(
     ordinary = sum(not row[name] for row in ORDINARY for name in ("ptname", "email"))
     # Blank on an instance: `radio` of one row, and `controlled` where a radio shows it.
     instances = 1 + sum(bool(row["radio"]) and not row["controlled"] for row in INSTANCES)
-    # Never opened: name, radio, five numbers and dates, weight, must; `controlled` is hidden.
+    # Never opened: name, radio, four numbers, visit, weight, must; `controlled` is hidden.
     never_opened = [
         "name",
         "radio",
