@@ -140,6 +140,7 @@ def test_what_a_token_may_not_see_is_skipped_and_the_rest_is_there(
         "metadata",
         "enrolment",
         "rejected_values",
+        "quality_findings",
     }
     said = observations(result)
     assert set(said) == {"users", "user_roles"}
