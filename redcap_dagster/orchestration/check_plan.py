@@ -134,7 +134,17 @@ def _blocks(rule: CustomRule, quality: QualityOptions) -> bool:
 
 
 def rules_of_check(quality: QualityOptions, name: str) -> Sequence[str]:
-    """The rules whose outcome a check shows."""
+    """The rules whose outcome a check shows.
+
+    Raises:
+        ConfigError: The file of custom rules has no rule for the check any more.
+    """
     if name in QUALITY_RULES:
         return [name]
-    return [rule.name for rule in plan_custom_checks(quality).get(name, ())]
+    custom = plan_custom_checks(quality)
+    if name not in custom:
+        raise ConfigError(
+            f"The file of custom rules has no rule for the check {name} any more. Reload the "
+            "code location, so that the checks are those of the file."
+        )
+    return [rule.name for rule in custom[name]]

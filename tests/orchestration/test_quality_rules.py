@@ -265,6 +265,17 @@ def test_rules_checked_alone_need_records_of_the_same_export(study: "Study") -> 
         )
 
 
+def test_a_custom_rule_that_is_gone_from_its_file_is_no_passed_check(
+    study: "Study", tmp_path: Path
+) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text("- {name: gone, logic: \"[eligible]=''\"}\n")
+    assets = assets_of(study, custom_rules=path)
+    path.write_text("[]")
+    with pytest.raises(dg.Failure, match="no rule for the check gone any more"):
+        study.materialize(assets=assets)
+
+
 def test_custom_rules_that_would_share_a_check_are_refused(study: "Study", tmp_path: Path) -> None:
     path = tmp_path / "rules.yaml"
     path.write_text('- {name: A b, logic: "[eligible]=\'\'"}\n- {name: a-B, logic: "1=1"}\n')

@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from redcap_dagster.project import RedcapProject
+from redcap_dagster.quality import QualityJudge, plan_quality
 
 EVENTS = ("first_arm_1", "second_arm_1")
 
@@ -123,6 +125,34 @@ def test_the_secondary_unique_field_is_unique_among_records(
     assert [
         (row["record_id"], row["field"]) for row in found if row["rule"] == "secondary_unique_field"
     ] == [("2", "email"), ("3", "email")]
+
+
+def test_logic_about_an_event_that_was_not_exported_is_not_evaluated(
+    make_project: Callable[..., RedcapProject],
+    make_field: Callable[..., dict[str, Any]],
+    make_export: Callable[..., pa.Table],
+) -> None:
+    project = make_project(
+        make_field("record_id"),
+        make_field("x", branching_logic=f"[{EVENTS[0]}][y] = '1'"),
+        make_field("y", branching_logic="[x] = ''"),
+        info={"is_longitudinal": 1},
+        arms=[{"arm_num": 1, "name": "One"}],
+        events=[{"unique_event_name": name, "event_name": name, "arm_num": 1} for name in EVENTS],
+        form_event_mappings=[
+            {"arm_num": 1, "unique_event_name": name, "form": "visit"} for name in EVENTS
+        ],
+    )
+    rows = make_export(
+        project, [{"record_id": "1", "redcap_event_name": EVENTS[1], "x": "a", "y": "b"}]
+    )
+    rule = "hidden_fields_with_values"
+    for events, missed, found in (([EVENTS[1]], ["x"], ["y"]), (list(EVENTS), [], ["x", "y"])):
+        judge = QualityJudge(plan_quality(project))
+        pieces = list(judge.judge_rows(rows, ["visit"], events))
+        fields = [row["field"] for piece in pieces for row in piece.to_pylist()]
+        assert [item.field for item in judge.outcome(rule, "visit").not_evaluated] == missed
+        assert fields == found
 
 
 def test_findings_stand_in_the_order_of_the_rows(
