@@ -6,7 +6,12 @@ import dagster as dg
 
 from redcap_dagster.errors import TableError
 from redcap_dagster.orchestration.check_plan import COMPLETE_EXTRACT, DATA_DICTIONARY_CURRENT
-from redcap_dagster.project import DesignChange
+from redcap_dagster.project import (
+    DEFAULT_DRIFT_POLICY,
+    DRIFT_MEANINGS,
+    RedcapProject,
+    find_drift,
+)
 from redcap_dagster.tables import RECORDS, PublishedExtract, verify_extract
 
 _MOST_CHANGES_SHOWN = 200
@@ -61,17 +66,22 @@ def complete_extract_result(
 
 
 def data_dictionary_result(
-    asset_key: dg.AssetKey, changes: Sequence[DesignChange]
+    asset_key: dg.AssetKey, snapshot: RedcapProject, live: RedcapProject
 ) -> dg.AssetCheckResult:
-    """Whether the study's design is the one of the snapshot."""
-    fields = sum(1 for change in changes if change.field)
+    """Whether the study's design is the one of the snapshot, and what each change means.
+
+    A warning; an error where a change makes old and new values mean different things.
+    """
+    changes = find_drift(snapshot, live)
+    is_error = any(DEFAULT_DRIFT_POLICY[change.kind] == "block" for change in changes)
+    columns = ("change", "instrument", "field", "event", "detail", "meaning")
     return dg.AssetCheckResult(
         passed=not changes,
         asset_key=asset_key,
         check_name=DATA_DICTIONARY_CURRENT,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=f"{fields} fields and {len(changes) - fields} instruments changed since the "
-        "snapshot. Run `redcap-dagster snapshot` to define the assets by the design as it is."
+        severity=dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN,
+        description=f"{len(changes)} changes of the design since the snapshot. Run "
+        "`redcap-dagster snapshot` to define the assets by the design as it is."
         if changes
         else "The design is as in the snapshot.",
         metadata={
@@ -79,21 +89,24 @@ def data_dictionary_result(
             "what_changed": dg.MetadataValue.table(
                 [
                     dg.TableRecord(
-                        {
-                            "instrument": change.instrument,
-                            "field": change.field or "",
-                            "change": change.kind,
-                        }
+                        dict(
+                            zip(
+                                columns,
+                                (
+                                    change.kind,
+                                    change.instrument,
+                                    change.field,
+                                    change.event,
+                                    change.detail,
+                                    DRIFT_MEANINGS[change.kind],
+                                ),
+                                strict=True,
+                            )
+                        )
                     )
                     for change in changes[:_MOST_CHANGES_SHOWN]
                 ],
-                schema=dg.TableSchema(
-                    [
-                        dg.TableColumn("instrument", "string"),
-                        dg.TableColumn("field", "string"),
-                        dg.TableColumn("change", "string"),
-                    ]
-                ),
+                schema=dg.TableSchema([dg.TableColumn(name, "string") for name in columns]),
             ),
         },
     )

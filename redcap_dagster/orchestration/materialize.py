@@ -353,7 +353,7 @@ class _Step:
                 extracts = [current_extract(shelf) for shelf in shelves]
                 yield complete_extract_result(key, extracts, looks_at_files=True)
             elif check_key.name == DATA_DICTIONARY_CURRENT:
-                yield data_dictionary_result(key, diff_projects(self.study.project, self.live))
+                yield data_dictionary_result(key, self.study.project, self.live)
             else:
                 yield self._rule_result(key, check_key.name)
 
@@ -431,8 +431,7 @@ class _Step:
                 extracts = [item.extract for item in written]
                 results.append(complete_extract_result(key, extracts, looks_at_files=False))
             elif check_key.name == DATA_DICTIONARY_CURRENT:
-                changes = diff_projects(self.study.project, self.live)
-                results.append(data_dictionary_result(key, changes))
+                results.append(data_dictionary_result(key, self.study.project, self.live))
             else:
                 results.append(self._rule_result(key, check_key.name))
         return results

@@ -243,9 +243,12 @@ def test_a_changed_dictionary_is_named_and_a_complete_extract_passes(study: "Stu
     assert (check.passed, check.severity.value) == (False, "WARN")
     (change,) = check.metadata["what_changed"].value.records
     assert change.data == {
+        "change": "field_added",
         "instrument": first.name,
         "field": first.fields[-1].name,
-        "change": "added",
+        "event": "",
+        "detail": "",
+        "meaning": "its table has a new column",
     }
     complete = checks_by_name(result, "records")["complete_extract"]
     assert complete.passed
