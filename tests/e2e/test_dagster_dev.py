@@ -155,7 +155,7 @@ PICTURES = {
     "check": (
         "/assets/asthma/spirometry?view=checks",
         (1500, 900),
-        ["schema", "fvc_l", "type:number"],
+        ["schema", "invalid_data_type", "out_of_range"],
     ),
     "plot": (
         "/assets/analytics/lung_function_trend_by_arm",

@@ -298,7 +298,9 @@ def raw(redcap: RedcapEmulator, sent: bytes) -> bytes:
 )
 def test_broken_http_hurts_nobody_else(target: tuple[RedcapEmulator, str], sent: bytes) -> None:
     redcap, _ = target
-    assert raw(redcap, sent)[:12] in {b"", b"HTTP/1.1 400", b"HTTP/1.1 404", b"HTTP/1.1 501"}
+    # 200: httptools, where it is installed, takes any HTTP version, and `/` has a page for people.
+    statuses = {f"HTTP/1.1 {status}".encode() for status in (200, 400, 404, 501)}
+    assert raw(redcap, sent)[:12] in {b"", *statuses}
     still_answers(redcap)
 
 
