@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         redcap_assets,
     )
     from redcap_dagster.project import RedcapProject
+    from redcap_dagster.tables import TableOptions
 
 __version__ = version("redcap-dagster")
 
@@ -34,6 +35,7 @@ _ROOMS = {
     "RedcapProjectComponent": "orchestration",
     "RedcapResource": "orchestration",
     "RedcapTableProps": "orchestration",
+    "TableOptions": "tables",
     "arm_partitions": "orchestration",
     "build_redcap_assets": "orchestration",
     "build_redcap_change_sensor": "orchestration",
@@ -50,6 +52,7 @@ __all__ = [
     "RedcapProjectComponent",
     "RedcapResource",
     "RedcapTableProps",
+    "TableOptions",
     "arm_partitions",
     "build_redcap_assets",
     "build_redcap_change_sensor",

@@ -78,12 +78,18 @@ def _iter_tables(project: RedcapProject, options: TableOptions) -> Iterator[Redc
     for spec in planned:
         if spec.instrument is not None:
             instrument = project.instruments_by_name[spec.instrument]
-            yield RedcapTableProps(spec.name, "instrument", project, spec, instrument)
+            yield RedcapTableProps(
+                spec.name, "instrument", project, spec, instrument, table_options=options
+            )
     rejected = plan_rejected_values_table(project)
-    yield RedcapTableProps("rejected_values", "rejected_values", project, rejected)
+    yield RedcapTableProps(
+        "rejected_values", "rejected_values", project, rejected, table_options=options
+    )
     for spec in planned:
         if spec.name == MISSING_REASONS:
-            yield RedcapTableProps(MISSING_REASONS, "missing_reasons", project, spec)
+            yield RedcapTableProps(
+                MISSING_REASONS, "missing_reasons", project, spec, table_options=options
+            )
     findings = plan_findings_table(project)
     yield RedcapTableProps(findings.name, "quality_findings", project, findings)
     for table in SMALL_TABLES.values():

@@ -1,15 +1,21 @@
 """From a table of the study to the asset spec that Dagster shows: the one override point."""
 
+import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from hashlib import sha256
 
 import dagster as dg
 
 from redcap_dagster.orchestration.kinds import DESCRIPTIONS, TableKind
 from redcap_dagster.orchestration.metadata import column_schema
 from redcap_dagster.project import Instrument, RedcapProject
-from redcap_dagster.tables import TableSpec
+from redcap_dagster.tables import DEFAULT_TABLE_OPTIONS, TableOptions, TableSpec
+
+_LAID_OUT_BY_OPTIONS: frozenset[TableKind] = frozenset(
+    {"instrument", "rejected_values", "missing_reasons"}
+)
 
 
 @dataclass(frozen=True)
@@ -24,6 +30,7 @@ class RedcapTableProps:
         spec: Columns of the table with their types.
         instrument: The instrument, for tables of that kind; else None.
         report_id: Number of the report, for tables of that kind; else None.
+        table_options: How the study's typed tables are laid out.
     """
 
     name: str
@@ -32,6 +39,7 @@ class RedcapTableProps:
     spec: TableSpec
     instrument: Instrument | None = None
     report_id: int | None = None
+    table_options: TableOptions = DEFAULT_TABLE_OPTIONS
 
     @property
     def path(self) -> tuple[str, ...]:
@@ -59,7 +67,7 @@ class DagsterRedcapTranslator:
             kinds={"redcap", "parquet"},
             tags=_tags(props),
             metadata={"dagster/column_schema": column_schema(props.spec)},
-            code_version=props.project.fingerprint[:16],
+            code_version=_code_version(props),
             skippable=True,
         )
 
@@ -68,6 +76,15 @@ def group_name(project: RedcapProject) -> str:
     """The project's title as a word that can be a Dagster group and a folder."""
     words = re.sub(r"[^a-z0-9]+", "_", project.info.title.lower()).strip("_")
     return words[:60] or f"redcap_project_{project.info.project_id}"
+
+
+def _code_version(props: RedcapTableProps) -> str:
+    """What makes the table of the same data another one: the design, and how it is laid out."""
+    fingerprint = props.project.fingerprint
+    if props.kind in _LAID_OUT_BY_OPTIONS and props.table_options != DEFAULT_TABLE_OPTIONS:
+        layout = json.dumps(asdict(props.table_options), sort_keys=True)
+        fingerprint = sha256(f"{fingerprint} {layout}".encode()).hexdigest()
+    return fingerprint[:16]
 
 
 def _tags(props: RedcapTableProps) -> dict[str, str]:

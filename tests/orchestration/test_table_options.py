@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import pyarrow.compute as pc
 
-from redcap_dagster import build_redcap_assets
-from redcap_dagster.tables import TableOptions, read_published
+from redcap_dagster import TableOptions, build_redcap_assets
+from redcap_dagster.tables import read_published
 
 if TYPE_CHECKING:
     from conftest import Study
@@ -29,6 +29,22 @@ def test_labels_lists_and_reasons_reach_the_published_tables_and_the_page(study:
     ]
     (column,) = [column for column in schema.columns if column.name == "sex"]
     assert f"one of {', '.join(sex.dictionary.to_pylist())}" in column.constraints.other
+
+
+def test_a_table_laid_out_otherwise_has_another_code_version(study: "Study") -> None:
+    def versions(options: TableOptions) -> dict[str, str | None]:
+        assets = build_redcap_assets(study.project, out_dir=study.out_dir, table_options=options)
+        return {spec.key.path[-1]: spec.code_version for spec in assets.specs}
+
+    codes, labels, lists = (
+        versions(TableOptions()),
+        versions(TableOptions(choices="labels")),
+        versions(TableOptions(checkboxes="list")),
+    )
+    for table in ("demographics", "rejected_values"):
+        assert len({codes[table], labels[table], lists[table]}) == 3
+    for table in ("records", "users"):
+        assert codes[table] == labels[table] == lists[table] is not None
 
 
 def test_a_schema_check_judges_tables_of_labels_by_the_same_rules(study: "Study") -> None:
