@@ -45,6 +45,7 @@ def redcap_assets(
     audit_log_partitions: dg.DailyPartitionsDefinition | None = None,
     largest_attachment_bytes: int = DEFAULT_LARGEST_ATTACHMENT_BYTES,
     quality: QualityOptions | None = _DEFAULT_QUALITY,
+    io_manager_key: str | None = None,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Make the decorated function the body of a study's assets.
 
@@ -83,6 +84,8 @@ def redcap_assets(
         largest_attachment_bytes: Where `attachments` is an asset: files in fields that are larger
             are listed and not kept.
         quality: Which data-quality rules run, and how; None for none of them, and no findings.
+        io_manager_key: Key of an IO manager that is handed each selected table as a pandas frame,
+            after it was published (`docs/assets.md`). None hands over nothing.
 
     Raises:
         ConfigError: Two tables get the same asset key, or an option names what is not there.
@@ -105,6 +108,8 @@ def redcap_assets(
             spec = spec.replace_attributes(partitions_def=partitions_def)
         if props.kind == "audit_log":
             spec = spec.replace_attributes(partitions_def=audit_log_partitions)
+        if io_manager_key is not None:
+            spec = spec.with_io_manager_key(io_manager_key)
         if spec.key in props_by_key:
             raise ConfigError(
                 f"Two tables have the asset key {spec.key.to_user_string()}: "
@@ -122,6 +127,7 @@ def redcap_assets(
         partitions_def,
         largest_attachment_bytes,
         quality,
+        hands_over_frames=io_manager_key is not None,
     )
 
     def decorate(function: Callable[..., Any]) -> dg.AssetsDefinition:
@@ -159,6 +165,7 @@ def build_redcap_assets(
     audit_log_partitions: dg.DailyPartitionsDefinition | None = None,
     largest_attachment_bytes: int = DEFAULT_LARGEST_ATTACHMENT_BYTES,
     quality: QualityOptions | None = _DEFAULT_QUALITY,
+    io_manager_key: str | None = None,
 ) -> dg.AssetsDefinition:
     """A study's assets, ready for `dg.Definitions(assets=[...])`.
 
@@ -182,6 +189,7 @@ def build_redcap_assets(
         audit_log_partitions: See there.
         largest_attachment_bytes: See there.
         quality: See there.
+        io_manager_key: See there.
     """
 
     @redcap_assets(
@@ -201,6 +209,7 @@ def build_redcap_assets(
         audit_log_partitions=audit_log_partitions,
         largest_attachment_bytes=largest_attachment_bytes,
         quality=quality,
+        io_manager_key=io_manager_key,
     )
     def study_assets(context: dg.AssetExecutionContext) -> Iterator[RedcapEvent]:
         redcap = getattr(context.resources, resource_key)

@@ -109,6 +109,12 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         "Dagster's page.",
         examples=[True, {"minimum_interval_seconds": 600, "full_every_days": 7}],
     )
+    io_manager_key: str | None = Field(
+        default=None,
+        description="Key of an IO manager that is handed each table as a pandas frame, beside the "
+        "Parquet files.",
+        examples=["warehouse"],
+    )
     pool: str | None = Field(
         default=None, description="Concurrency pool of the export; one for each server is good."
     )
@@ -212,6 +218,7 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
             audit_log_partitions=self._audit_log_partitions(),
             largest_attachment_bytes=self.largest_attachment_bytes,
             pool=self.pool,
+            io_manager_key=self.io_manager_key,
             required_resource_keys={self._resource_key},
         )
         def study_assets(context: dg.AssetExecutionContext) -> Iterator[RedcapEvent]:

@@ -34,6 +34,7 @@ from redcap_dagster.orchestration.extract_checks import (
 )
 from redcap_dagster.orchestration.fences import fence_fact, read_step_fence
 from redcap_dagster.orchestration.findings import FindingsWriter, judge_published
+from redcap_dagster.orchestration.handed_over import value_of_output
 from redcap_dagster.orchestration.kinds import PARTITIONED_KINDS, RECORD_KINDS
 from redcap_dagster.orchestration.lineage import column_lineage
 from redcap_dagster.orchestration.metadata import RawMetadata, table_metadata
@@ -403,12 +404,15 @@ class _Step:
         self, key: dg.AssetKey, props: RedcapTableProps, written: Sequence[_Published]
     ) -> RedcapEvent:
         check_results = self._check_results(key, props, written)
+        partition_keys = [item.partition_key for item in written]
+        value = value_of_output(self.study, props.name, partition_keys)
         if len(written) == 1:
             return dg.MaterializeResult(
                 asset_key=key,
                 metadata=self._metadata(props, written[0]),
                 data_version=dg.DataVersion(written[0].extract.tables[props.name].sha256),
                 check_results=check_results,
+                **value,
             )
         # A run of several partitions yields one result an asset; what is said of each partition
         # is said apart. A data version would be taken for every partition's, so there is none.
@@ -416,7 +420,7 @@ class _Step:
             self.context.add_asset_metadata(
                 self._metadata(props, item), asset_key=key, partition_key=item.partition_key
             )
-        return dg.MaterializeResult(asset_key=key, check_results=check_results)
+        return dg.MaterializeResult(asset_key=key, check_results=check_results, **value)
 
     def _check_results(
         self, key: dg.AssetKey, props: RedcapTableProps, written: Sequence[_Published]

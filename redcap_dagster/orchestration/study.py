@@ -27,6 +27,7 @@ class StudyAssets:
         partitions_def: Partitions of the records; None for none.
         largest_attachment_bytes: Files in fields that are larger are listed and not kept.
         quality: How the data-quality rules run; None for none of them.
+        hands_over_frames: Whether an IO manager is handed each table as a pandas frame.
     """
 
     project: RedcapProject
@@ -36,6 +37,7 @@ class StudyAssets:
     partitions_def: dg.PartitionsDefinition[str] | None = None
     largest_attachment_bytes: int = DEFAULT_LARGEST_ATTACHMENT_BYTES
     quality: QualityOptions | None = None
+    hands_over_frames: bool = False
 
     def shelf(self, partition_key: str | None) -> Path:
         """The folder that a partition's tables are published in; None for the study's own.

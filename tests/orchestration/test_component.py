@@ -103,6 +103,17 @@ def test_partitions_pool_and_schedule_come_from_the_yaml(load: Load) -> None:
     assert (schedule.name, schedule.cron_schedule) == ("redcap_lungs_schedule", "0 3 * * *")
 
 
+def test_an_io_manager_of_the_users_own_comes_from_the_yaml(
+    load: Load, study: "Study", tmp_path: Path
+) -> None:
+    _, defs = load(io_manager_key="pickles")
+    pickles = dg.FilesystemIOManager(base_dir=str(tmp_path / "pickles"))
+    theirs = dg.Definitions.merge(defs, dg.Definitions(resources={"pickles": pickles}))
+    assert run(theirs, asset_selection=[dg.AssetKey(["lungs", "enrolment"])]).success
+    assert len(study.table("enrolment")) == 60
+    assert (tmp_path / "pickles" / "lungs" / "enrolment").is_file()
+
+
 class OurComponent(RedcapProjectComponent):
     """Overrides both documented points."""
 

@@ -94,7 +94,7 @@ def garbled() -> Callable[..., bytes]:
     return export_records_csv
 
 
-@pytest.mark.parametrize("outcome", ["success", "failure"])
+@pytest.mark.parametrize("outcome", ["success", "failure", "handed over"])
 def test_a_run_leaves_no_value_record_id_or_token(
     planted: "Study",
     outcome: str,
@@ -106,15 +106,20 @@ def test_a_run_leaves_no_value_record_id_or_token(
     caplog.set_level(logging.DEBUG)
     home = tmp_path / "dagster_home"
     home.mkdir()
-    assets = build_redcap_assets(planted.project, out_dir=planted.out_dir)
+    key = "pickles" if outcome == "handed over" else None
+    assets = build_redcap_assets(planted.project, out_dir=planted.out_dir, io_manager_key=key)
     resource = planted.resource()
+    resources = {
+        "redcap": resource,
+        "pickles": dg.FilesystemIOManager(base_dir=str(tmp_path / "pickles")),
+    }
     failure = ""
     if outcome == "failure":
         # Arrow's own message about such a body quotes the row.
         monkeypatch.setattr(RedcapClient, "export_records_csv", garbled())
     with dg.DagsterInstance.local_temp(str(home)) as instance:
         try:
-            result = dg.materialize([assets], resources={"redcap": resource}, instance=instance)
+            result = dg.materialize([assets], resources=resources, instance=instance)
         except dg.Failure as error:
             failure = "".join(traceback.TracebackException.from_exception(error).format())
         else:
@@ -123,6 +128,7 @@ def test_a_run_leaves_no_value_record_id_or_token(
             assert rejected[0]["value"].startswith(VALUE)
             assert any(not check.passed for check in result.get_asset_check_evaluations())
     assert bool(failure) == (outcome == "failure")
+    assert (tmp_path / "pickles").exists() == (outcome == "handed over")
     printed = capfd.readouterr()
     said = "\n".join([caplog.text, printed.out, printed.err, failure, repr(resource), repr(assets)])
     contents = [*stored_bytes(home), ("said", said.encode())]
