@@ -16,6 +16,7 @@ from pydantic import Field
 from redcap_dagster.export import read_design
 from redcap_dagster.orchestration.assets import redcap_assets
 from redcap_dagster.orchestration.attachments import DEFAULT_LARGEST_ATTACHMENT_BYTES
+from redcap_dagster.orchestration.component_schedules import build_study_schedules
 from redcap_dagster.orchestration.component_settings import (
     ChangeSensorSettings,
     PartitionsByName,
@@ -189,7 +190,7 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
             )
             return dg.Definitions()
         assets = self._assets(RedcapProject.from_snapshot(state_path), context.path)
-        schedules = [] if self.schedule is None else [self._schedule(assets, self.schedule)]
+        schedules = list(self._schedules(assets))
         return dg.Definitions(
             assets=[assets],
             resources={self._resource_key: self._resource()},
@@ -271,12 +272,11 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
             server_timezone=self.server_timezone,
         )
 
-    def _schedule(self, assets: dg.AssetsDefinition, cron: str) -> dg.ScheduleDefinition:
-        return dg.ScheduleDefinition(
-            name=f"{self._resource_key}_schedule",
-            target=dg.AssetSelection.assets(*assets.keys),
-            cron_schedule=cron,
-        )
+    def _schedules(self, assets: dg.AssetsDefinition) -> Iterator[dg.ScheduleDefinition]:
+        if self.schedule is not None:
+            yield from build_study_schedules(
+                assets, self.schedule, f"{self._resource_key}_schedule"
+            )
 
 
 class _ComponentSpecs(DagsterRedcapTranslator):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import fields
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,14 +108,54 @@ def test_without_state_it_says_loudly_what_to_run(
     assert study.emulator.requests == []
 
 
-def test_partitions_pool_and_schedule_come_from_the_yaml(load: Load) -> None:
-    _, defs = load(record_buckets=4, pool="redcap", schedule="0 3 * * *")
+def test_partitions_and_pool_come_from_the_yaml(load: Load) -> None:
+    _, defs = load(record_buckets=4, pool="redcap")
     spec = defs.resolve_asset_graph().get(dg.AssetKey(["lungs", "records"]))
     assert spec.partitions_def is not None
     assert spec.partitions_def.get_partition_keys()[0] == "bucket-0-of-4"
     assert spec.pools == {"redcap"}
+
+
+def requests_of(defs: dg.Definitions, name: str, instance: dg.DagsterInstance) -> list[str | None]:
+    """Partition keys that a tick of a schedule on 23 November, at three, requests."""
+    dg.Definitions.validate_loadable(defs)
+    schedule = defs.resolve_schedule_def(name)
+    at = datetime(2026, 11, 23, 3, tzinfo=timezone.utc)
+    with dg.build_schedule_context(
+        instance=instance, scheduled_execution_time=at, repository_def=defs.get_repository_def()
+    ) as context:
+        tick = schedule.evaluate_tick(context)
+    return [request.partition_key for request in tick.run_requests or []]
+
+
+def test_the_schedule_of_a_study_without_partitions_runs_it_all_at_once(load: Load) -> None:
+    _, defs = load(schedule="0 3 * * *")
     (schedule,) = defs.schedules or []
+    assert isinstance(schedule, dg.ScheduleDefinition)
     assert (schedule.name, schedule.cron_schedule) == ("redcap_lungs_schedule", "0 3 * * *")
+    with dg.instance_for_test() as instance:
+        assert requests_of(defs, "redcap_lungs_schedule", instance) == [None]
+
+
+def test_the_schedule_of_a_study_runs_each_partition_and_each_day_that_lacks(load: Load) -> None:
+    _, defs = load(schedule="0 3 * * *", record_buckets=2, audit_log_since="2026-11-20")
+    log = dg.AssetKey(["lungs", "audit_log"])
+    with dg.instance_for_test() as instance:
+        assert requests_of(defs, "redcap_lungs_schedule_whole_tables", instance) == [None]
+        assert requests_of(defs, "redcap_lungs_schedule", instance) == [
+            "bucket-0-of-2",
+            "bucket-1-of-2",
+        ]
+        assert requests_of(defs, "redcap_lungs_schedule_days", instance) == [
+            "2026-11-20",
+            "2026-11-21",
+            "2026-11-22",
+        ]
+        instance.report_runless_asset_event(dg.AssetMaterialization(log, partition="2026-11-21"))
+        assert requests_of(defs, "redcap_lungs_schedule_days", instance) == [
+            "2026-11-20",
+            "2026-11-22",
+        ]
 
 
 def test_an_io_manager_of_the_users_own_comes_from_the_yaml(
@@ -352,11 +393,12 @@ def test_the_pages_yaml_is_right_and_makes_what_it_says(dg_project: Path) -> Non
     refreshed = dg_command(dg_project, "utils", "refresh-defs-state")
     assert refreshed.returncode == 0, refreshed.stdout + refreshed.stderr
     listed = dg_command(dg_project, "list", "defs", "--json")
+    assert listed.returncode == 0, listed.stderr
     definitions = json.loads(listed.stdout)
-    assets = {asset["key"]: asset for asset in definitions["assets"]}
+    assets = {asset["asset_key"]: asset for asset in definitions["assets"]}
     assert {"asthma/enrolment", "asthma/reports/1", "asthma/audit_log"} <= assets.keys()
-    assert assets["asthma/users"]["tags"] == ["confidential"]
-    assert assets["asthma/enrolment"]["owners"] == ["team:clinic"]
+    assert {"key": "confidential", "value": "yes"} in assets["asthma/users"]["tags"]
+    assert assets["asthma/enrolment"]["owners"] == [{"team": "clinic"}]
     assert "asthma/missing_reasons" not in assets  # `include` leaves it out
 
 
