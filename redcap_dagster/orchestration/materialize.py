@@ -354,7 +354,7 @@ class _Step:
                 extracts = [current_extract(shelf) for shelf in shelves]
                 yield complete_extract_result(key, extracts, looks_at_files=True)
             elif check_key.name == DATA_DICTIONARY_CURRENT:
-                yield self._drift_result(key)
+                yield data_dictionary_result(key, self.study.project, self.live)
             else:
                 yield self._rule_result(key, check_key.name)
 
@@ -435,13 +435,10 @@ class _Step:
                 extracts = [item.extract for item in written]
                 results.append(complete_extract_result(key, extracts, looks_at_files=False))
             elif check_key.name == DATA_DICTIONARY_CURRENT:
-                results.append(self._drift_result(key))
+                results.append(data_dictionary_result(key, self.study.project, self.live))
             else:
                 results.append(self._rule_result(key, check_key.name))
         return results
-
-    def _drift_result(self, key: dg.AssetKey) -> dg.AssetCheckResult:
-        return data_dictionary_result(key, self.study.project, self.live, self.study.drift_policy)
 
     def _rule_result(self, key: dg.AssetKey, check: str) -> dg.AssetCheckResult:
         instrument = self.study.props[key].spec.instrument

@@ -27,12 +27,7 @@ from redcap_dagster.tables.names import (
     label_name,
     table_name,
 )
-from redcap_dagster.tables.options import (
-    DEFAULT_TABLE_OPTIONS,
-    CheckboxStyle,
-    ChoiceStyle,
-    TableOptions,
-)
+from redcap_dagster.tables.options import DEFAULT_TABLE_OPTIONS, TableOptions
 from redcap_dagster.tables.publish import ExtractWriter
 from redcap_dagster.tables.shelf import (
     current_extract,
@@ -63,8 +58,6 @@ __all__ = [
     "CastColumn",
     "CellCount",
     "CellLedger",
-    "CheckboxStyle",
-    "ChoiceStyle",
     "ColumnRole",
     "ExtractWriter",
     "Placement",

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from redcap_dagster.project import TEXT_VALIDATIONS, ValueKind
-from redcap_dagster.tables.arrow_types import ARROW_TYPES, TIME, TIMESTAMP
+from redcap_dagster.tables.arrow_types import ARROW_TYPES, BOOLEAN, INTEGER, TIME, TIMESTAMP
 
 
 @dataclass(frozen=True, repr=False, slots=True)
@@ -56,13 +58,18 @@ def cast_text(text: pa.Array, kind: ValueKind) -> CastColumn:
     Source:
         `docs/sources.md`: formats of a raw export, text validation types.
     """
+    values = cast_plain(text, kind)
+    return _cast_by_pattern(text, _PARSERS[kind]) if values is None else CastColumn(values)
+
+
+def cast_plain(text: pa.Array, kind: ValueKind) -> pa.Array | None:
+    """The same values, or None where a text does not fit or is written in an unusual way."""
     parser = _PARSERS.get(kind)
     if parser is None:
-        return CastColumn(text)
+        return text
     if text.null_count == len(text):
-        return CastColumn(pa.nulls(len(text), ARROW_TYPES[kind]))
-    values = parser.convert_plain(text)
-    return _cast_by_pattern(text, parser) if values is None else CastColumn(values)
+        return pa.nulls(len(text), ARROW_TYPES[kind])
+    return parser.convert_plain(text)
 
 
 def _cast_by_pattern(text: pa.Array, parser: _Parser) -> CastColumn:
@@ -100,10 +107,8 @@ def _cast_or_none(text: pa.Array, arrow_type: pa.DataType) -> pa.Array | None:
 
 
 def _plain_integer(text: pa.Array) -> pa.Array | None:
-    is_short = pc.less_equal(pc.binary_length(text), _MOST_DIGITS_ALWAYS_INT64)
-    if not (_all(is_short) and _all(pc.ascii_is_decimal(text))):
-        return None
-    return pc.cast(text, pa.int64())
+    # Arrow also reads hexadecimal numbers; the sign and the digits come before all letters.
+    return _cast_or_none(text, INTEGER) if _bytes(text).max(initial=0) <= ord("9") else None
 
 
 def _plain_decimal(text: pa.Array) -> pa.Array | None:
@@ -122,20 +127,38 @@ def _plain_timestamp(length: int) -> Callable[[pa.Array], pa.Array | None]:
     """Of the ways Arrow reads, the one of this length, with a blank between date and time."""
 
     def convert(text: pa.Array) -> pa.Array | None:
-        if not _all(pc.equal(pc.binary_length(text), length)):
+        if not np.isin(_lengths(text), (0, length)).all():
             return None
-        if _all(pc.match_substring(text, " ")):
-            values = _cast_or_none(text, TIMESTAMP)
-            if values is not None and _all(pc.greater_equal(values, _FIRST_MOMENT)):
-                return values
+        if (_bytes(text).reshape(-1, length)[:, len("2023-09-02")] != ord(" ")).any():
+            return None
+        values = _cast_or_none(text, TIMESTAMP)
+        if values is not None and _all(pc.greater_equal(values, _FIRST_MOMENT)):
+            return values
         return None
 
     return convert
 
 
 def _plain_boolean(text: pa.Array) -> pa.Array | None:
-    ones = pc.equal(text, "1")
-    return ones if _all(pc.or_(ones, pc.equal(text, "0"))) else None
+    # Arrow also reads `true` and `false`.
+    return _cast_or_none(text, BOOLEAN) if _lengths(text).max() <= 1 else None
+
+
+def _bytes(text: pa.Array) -> npt.NDArray[np.uint8]:
+    """The bytes of all texts one after the other; there is a text."""
+    starts = _starts(text)
+    _, _, content = text.buffers()
+    return np.frombuffer(content or b"", np.uint8)[starts[0] : starts[-1]]
+
+
+def _lengths(text: pa.Array) -> npt.NDArray[np.int32]:
+    """Bytes of each text; blanks that were made null have none."""
+    return np.diff(_starts(text))
+
+
+def _starts(text: pa.Array) -> npt.NDArray[np.int32]:
+    _, offsets, _ = text.buffers()
+    return np.frombuffer(offsets, np.int32)[text.offset : text.offset + len(text) + 1]
 
 
 def _never_plain(_: pa.Array) -> pa.Array | None:

@@ -1,5 +1,6 @@
 """The proof that no cell was lost: what came in is in a table, or listed as rejected."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -130,19 +131,18 @@ def count_cells(
         unticked: Cells of checkboxes that a list holds by not listing their choice. The only
             ones that cannot be counted in the finished table.
     """
-    counts = {name: CellCount(received=count) for name, count in received.items()}
+    typed, coded = Counter(unticked), Counter[str]()
     for spec, table in tables:
         for column, values in zip(spec.columns, table.columns, strict=True):
-            for name, filled in _filled_cells(column, values).items():
-                is_code = column.role == "missing_code"
-                cell = CellCount(coded=filled) if is_code else CellCount(typed=filled)
-                counts[name] = counts.get(name, CellCount()) + cell
-    for name, count in unticked.items():
-        counts[name] = counts.get(name, CellCount()) + CellCount(typed=count)
-    for item in pc.value_counts(rejected.column("field")).to_pylist():
-        name = item["values"]
-        counts[name] = counts.get(name, CellCount()) + CellCount(rejected=item["counts"])
-    return counts
+            (coded if column.role == "missing_code" else typed).update(
+                _filled_cells(column, values)
+            )
+    counted = pc.value_counts(rejected.column("field")).to_pylist()
+    listed = {item["values"]: item["counts"] for item in counted}
+    return {
+        name: CellCount(received.get(name, 0), typed[name], coded[name], listed.get(name, 0))
+        for name in {**received, **typed, **coded, **listed}
+    }
 
 
 def _filled_cells(column: TableColumn, values: pa.ChunkedArray) -> dict[str, int]:

@@ -7,7 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redcap_dagster.errors import TableError
-from redcap_dagster.tables.cast import cast_text, misfit_rule
+from redcap_dagster.project import ValueKind
+from redcap_dagster.tables.arrow_types import ARROW_TYPES, TEXT
+from redcap_dagster.tables.cast import misfit_rule
 from redcap_dagster.tables.cells import CellFacts
 from redcap_dagster.tables.choices import (
     CHOICES_RULE,
@@ -17,10 +19,9 @@ from redcap_dagster.tables.choices import (
     label_lists,
 )
 from redcap_dagster.tables.names import companion_name
+from redcap_dagster.tables.parse import ParsedColumn
 from redcap_dagster.tables.rows import ExportRows
 from redcap_dagster.tables.spec import TableColumn, TableSpec
-
-_NO_TEXT = pa.scalar(None, pa.string())
 
 
 @dataclass(frozen=True, repr=False)
@@ -39,7 +40,7 @@ class FilledTable:
 def fill_table(
     spec: TableSpec,
     rows: ExportRows,
-    columns: Mapping[str, pa.Array],
+    parsed: Mapping[str, ParsedColumn],
     filled: pa.Array,
     rejected: CellFacts,
 ) -> FilledTable:
@@ -48,13 +49,13 @@ def fill_table(
     Args:
         spec: The table.
         rows: Every row of the chunk.
-        columns: Every column of the chunk; null is blank.
+        parsed: Every column of the chunk.
         filled: Whether each row has a non-blank cell of the instrument.
         rejected: Takes the cells that do not fit.
     """
     applies = rows.are_of(spec)
     kept = applies if spec.holds_record_id else pc.and_(applies, filled)
-    table_rows = _TableRows(spec, rows, columns, pc.indices_nonzero(kept), rejected)
+    table_rows = _TableRows(spec, rows, parsed, pc.indices_nonzero(kept), rejected)
     table_rows.reject_misplaced(pc.and_not(filled, applies))
     schema = spec.arrow_schema
     if len(table_rows.numbers) == 0:
@@ -91,14 +92,14 @@ class _TableRows:
     Attributes:
         spec: The table.
         rows: Every row of the chunk.
-        columns: Every column of the chunk; null is blank.
+        parsed: Every column of the chunk.
         numbers: Numbers of the rows that the table takes, in the chunk's order.
         rejected: Takes the cells that do not fit.
     """
 
     spec: TableSpec
     rows: ExportRows
-    columns: Mapping[str, pa.Array]
+    parsed: Mapping[str, ParsedColumn]
     numbers: pa.Array
     rejected: CellFacts
 
@@ -108,19 +109,33 @@ class _TableRows:
 
     def text(self, name: str) -> pa.Array:
         """The table's rows of a column; null in every row when the server did not send it."""
-        if name not in self.columns:
-            return pa.nulls(len(self.numbers), pa.string())
-        return self.take(self.columns[name])
+        if name not in self.parsed:
+            return pa.nulls(len(self.numbers), TEXT)
+        return self.take(self.parsed[name].text)
 
     def by_event(self, values: Sequence[str | int | None], arrow_type: pa.DataType) -> pa.Array:
         """One value per event of the project, looked up for each of the table's rows."""
         return pa.array(values, arrow_type).take(self.take(self.rows.event_numbers))
 
-    def reject_misfits(self, name: str, text: pa.Array, misfits: pa.Array, rule: str) -> None:
+    def values(self, name: str, kind: ValueKind) -> pa.Array:
+        """The table's rows of a column as values; those that do not fit are listed as rejected."""
+        if name not in self.parsed:
+            return pa.nulls(len(self.numbers), ARROW_TYPES[kind])
+        parsed = self.parsed[name]
+        if parsed.misfits is not None:
+            self.reject_misfits(name, self.take(parsed.misfits), misfit_rule(kind))
+        return self.take(parsed.values)
+
+    def codes(self, name: str) -> pa.Array:
+        """The table's rows of a column's missing data codes."""
+        codes = self.parsed[name].codes if name in self.parsed else None
+        return pa.nulls(len(self.numbers), TEXT) if codes is None else self.take(codes)
+
+    def reject_misfits(self, name: str, misfits: pa.Array, rule: str) -> None:
         """List cells of the table's rows that do not fit their type."""
-        places = pc.indices_nonzero(misfits)
-        numbers = self.numbers.take(places)
-        self.rejected.add(name, numbers, self.spec.instrument, name, text.take(places), rule)
+        numbers = self.numbers.take(pc.indices_nonzero(misfits))
+        text = self.parsed[name].text.take(numbers)
+        self.rejected.add(name, numbers, self.spec.instrument, name, text, rule)
 
     def reject_misplaced(self, misplaced: pa.Array) -> None:
         """List the instrument's cells in rows that are not the instrument's."""
@@ -128,8 +143,8 @@ class _TableRows:
             return
         rules = self.rows.misplacement_rules(self.spec)
         for name in source_names(self.spec):
-            if name in self.columns:
-                text = self.columns[name]
+            if name in self.parsed:
+                text = self.parsed[name].text
                 numbers = pc.indices_nonzero(pc.and_(misplaced, pc.is_valid(text)))
                 self.rejected.add(
                     name,
@@ -165,33 +180,22 @@ def _parsed_values(table_rows: _TableRows, column: TableColumn) -> dict[str, pa.
     """A column of values, and its companion where it has one; misfits are listed as rejected."""
     if column.source is None or column.kind is None:
         raise TableError(f"Column {column.name} of table {table_rows.spec.name} has no source.")
-    text = table_rows.text(column.source.name)
-    arrays = {}
+    name = column.source.name
+    arrays = {column.name: table_rows.values(name, column.kind)}
+    if column.role == "choice_label":
+        labels = label_codes(arrays[column.name], column.choices)
+        if labels.misfits is not None:
+            table_rows.reject_misfits(name, labels.misfits, CHOICES_RULE)
+        arrays[column.name] = labels.values
     companion = companion_name(column.name)
     if companion in table_rows.spec.columns_by_name:
-        is_code = pc.is_in(text, value_set=pa.array(column.missing_codes, pa.string()))
-        arrays[companion] = pa.nulls(len(text), pa.string())
-        if is_code.true_count:
-            arrays[companion] = pc.if_else(is_code, text, _NO_TEXT)
-            text = pc.if_else(is_code, _NO_TEXT, text)
-    is_label = column.role == "choice_label"
-    cast = label_codes(text, column.choices) if is_label else cast_text(text, column.kind)
-    if cast.misfits is not None:
-        rule = CHOICES_RULE if is_label else misfit_rule(column.kind)
-        table_rows.reject_misfits(column.source.name, text, cast.misfits, rule)
-    return {column.name: cast.values, **arrays}
+        arrays[companion] = table_rows.codes(name)
+    return arrays
 
 
 def _listed_values(table_rows: _TableRows, column: TableColumn) -> tuple[pa.Array, dict[str, int]]:
     """A column of lists, and how many cells of each export column it holds by not listing them."""
-    ticks = []
-    for source in column.choice_sources:
-        text = table_rows.text(source.name)
-        cast = cast_text(text, "boolean")
-        if cast.misfits is not None:
-            rule = misfit_rule("boolean")
-            table_rows.reject_misfits(source.name, text, cast.misfits, rule)
-        ticks.append(cast.values)
+    ticks = [table_rows.values(source.name, "boolean") for source in column.choice_sources]
     lists = gather_ticks(ticks, column.choices, len(table_rows.numbers))
     unticked = {
         source.name: array.false_count

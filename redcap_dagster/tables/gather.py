@@ -1,36 +1,44 @@
-"""Answers of a server are small, tables are split by the column: gather them before splitting."""
+"""Tables are split by the column, so small answers of a server are gathered before splitting."""
 
 from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
+_ROWS = 2_000
 _CELLS = 2_000_000
-"""Cells that are split at once: about 20 MB of text. More costs memory and saves nothing."""
+"""A piece with either is worth splitting: 2,000,000 cells are about 20 MB of text."""
 
 
-def gather_chunks(chunks: Iterable[pa.Table], cells: int = _CELLS) -> Iterator[pa.Table]:
+def gather_chunks(
+    chunks: Iterable[pa.Table], cells: int = _CELLS, rows: int = _ROWS
+) -> Iterator[pa.Table]:
     """Put the chunks of an export together to pieces that are worth splitting.
 
     Splitting costs a few microseconds for each column of a piece, whatever its rows: pieces of
-    answers with 20 rows take ten times as long as pieces of thousands.
+    answers with 20 rows take many times as long as pieces of thousands. Gathering copies what it
+    puts together, so an answer that is large enough goes on as it is.
 
     Args:
         chunks: Arrow tables of text, as `split_chunk` takes them.
-        cells: A piece is yielded as soon as it has this many cells.
+        cells: A piece is yielded as soon as it has this many cells,
+        rows: or this many rows.
 
     Yields:
         The same rows in the same order. Chunks of other columns begin a new piece.
     """
     held: list[pa.Table] = []
-    held_cells = 0
     for chunk in chunks:
         if held and not chunk.schema.equals(held[0].schema):
-            yield pa.concat_tables(held).combine_chunks()
-            held, held_cells = [], 0
+            yield _together(held)
+            held = []
         held.append(chunk)
-        held_cells += chunk.num_rows * chunk.num_columns
-        if held_cells >= cells:
-            yield pa.concat_tables(held).combine_chunks()
-            held, held_cells = [], 0
+        held_rows = sum(item.num_rows for item in held)
+        if held_rows >= rows or held_rows * chunk.num_columns >= cells:
+            yield _together(held)
+            held = []
     if held:
-        yield pa.concat_tables(held).combine_chunks()
+        yield _together(held)
+
+
+def _together(chunks: list[pa.Table]) -> pa.Table:
+    return pa.concat_tables(chunks).combine_chunks()

@@ -31,10 +31,10 @@ from redcap_dagster.tables.names import MISSING_REASONS, QUALITY_FINDINGS, RECOR
 from redcap_dagster.tables.parquet import ParquetSink
 from redcap_dagster.tables.shelf import Staging, shelf_lock, writing_to
 from redcap_dagster.tables.spec import TableSpec
-from redcap_dagster.tables.split import SplitChunk, known_columns, split_chunk
+from redcap_dagster.tables.split import ChunkSplitter, SplitChunk
 
 _MOST_ROWS_PER_GROUP = 131_072
-_FEWEST_ROWS_PER_GROUP = 512
+_FEWEST_ROWS_PER_GROUP = 2_048
 _HELD_CELLS = 8_000_000
 """Cells that all tables of a writer together hold back, about 70 MB."""
 
@@ -79,6 +79,8 @@ class ExtractWriter:
                 f"No table {', '.join(sorted(unknown))} can be made from an export. Give it to "
                 "write_table."
             )
+        reasons = [spec for name, spec in self._flat_specs.items() if name == MISSING_REASONS]
+        self._splitter = ChunkSplitter(project, [*self._instrument_specs, *reasons])
         self._extract_id = extract_id or _new_extract_id()
         self._ledger = CellLedger()
         self._sinks: dict[str, ParquetSink] = {}
@@ -251,10 +253,9 @@ class ExtractWriter:
             raise TableError("An ExtractWriter writes inside its with block only.")
         if RECORDS in self._flat_specs:
             # The export then has all columns, also those of instruments that are not written.
-            taken = known_columns(self._project, self._instrument_specs)
-            chunk = chunk.select([name for name in chunk.column_names if name in taken])
-        reasons = [spec for spec in self._flat_specs.values() if spec.name == MISSING_REASONS]
-        return split_chunk(chunk, self._project, [*self._instrument_specs, *reasons])
+            known = self._splitter.known_columns
+            chunk = chunk.select([name for name in chunk.column_names if name in known])
+        return self._splitter.split(chunk)
 
     def _finish(self, name: str) -> PublishedTable:
         sink = self._sinks[name]

@@ -6,7 +6,6 @@ Works on whole columns; no cell is looked at by itself. What is left over is lis
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -17,6 +16,7 @@ from redcap_dagster.tables.conservation import CellLedger, count_cells
 from redcap_dagster.tables.fill import fill_table, source_names
 from redcap_dagster.tables.flat_tables import plan_rejected_values_table
 from redcap_dagster.tables.names import MISSING_REASONS
+from redcap_dagster.tables.parse import parse_columns, plan_readings
 from redcap_dagster.tables.reasons import find_reasons
 from redcap_dagster.tables.rows import ExportRows
 from redcap_dagster.tables.spec import TableSpec
@@ -69,61 +69,83 @@ def split_chunk(chunk: pa.Table, project: RedcapProject, specs: Sequence[TableSp
             rows stand for the same. Counts and names of columns only.
         ConservationError: A non-blank cell is in no table, or in two places.
     """
-    specs, reasons_spec = _without_reasons(specs)
-    _check_columns(chunk, project, specs)
-    columns = {
-        name: _blank_to_null(column)
-        for name, column in zip(chunk.column_names, chunk.columns, strict=True)
-    }
-    rows = ExportRows.of(project, columns, chunk.num_rows)
-    rejected = CellFacts(rows, plan_rejected_values_table(project))
-    filled = {spec.name: _rows_with_values(spec, columns, chunk.num_rows) for spec in specs}
-    split = [fill_table(spec, rows, columns, filled[spec.name], rejected) for spec in specs]
-    reasons = None
-    if reasons_spec is not None:
-        reasons = CellFacts(rows, reasons_spec)
-        find_reasons(reasons, specs, columns, rejected)
-    rejected_table = rejected.table()
-    counts = {name: len(text) - text.null_count for name, text in columns.items()}
-    structural = {project.record_id_field, *_ROW_COLUMNS}
-    ledger = CellLedger(
-        rows=len(rows),
-        rows_without_values=len(rows) - _union(filled.values(), len(rows)).true_count,
-        structural={name: count for name, count in counts.items() if name in structural},
-        cells=count_cells(
-            {name: count for name, count in counts.items() if name not in structural},
-            [(spec, item.table) for spec, item in zip(specs, split, strict=True)],
-            rejected_table,
-            {name: count for item in split for name, count in item.unticked.items()},
-        ),
-    )
-    ledger.check()
-    return SplitChunk(
-        {spec.name: item.table for spec, item in zip(specs, split, strict=True)},
-        rejected_table,
-        ledger,
-        None if reasons is None else reasons.table(),
-    )
+    return ChunkSplitter(project, specs).split(chunk)
 
 
-def known_columns(project: RedcapProject, specs: Sequence[TableSpec]) -> frozenset[str]:
-    """Names of the export columns that `split_chunk` takes for these tables."""
-    sources = (name for spec in specs for name in source_names(spec))
-    return frozenset((project.record_id_field, *_ROW_COLUMNS, *sources))
+class ChunkSplitter:
+    """Splits the chunks of one export; what depends on the design alone is worked out once.
 
+    Args:
+        project: The design the export is made with.
+        specs: As for `split_chunk`.
+    """
 
-def _check_columns(chunk: pa.Table, project: RedcapProject, specs: Sequence[TableSpec]) -> None:
-    sources = {source for spec in specs for item in spec.columns for source in item.export_columns}
-    needed = {item.name for item in sources if not item.is_optional} | _row_key_columns(project)
-    present = set(chunk.column_names)
-    lacking = sorted(needed - present)
-    unknown = present - known_columns(project, specs)
-    if unknown or lacking:
-        raise TableError(
-            f"The export does not have the columns of the study's design: {len(lacking)} are "
-            f"lacking ({', '.join(lacking[:8])}), {len(unknown)} belong to no table. Read the "
-            "design again, then export again."
+    def __init__(self, project: RedcapProject, specs: Sequence[TableSpec]) -> None:
+        self._project = project
+        self._specs, self._reasons_spec = _without_reasons(specs)
+        self._rejected_spec = plan_rejected_values_table(project)
+        self._sources = {spec.name: source_names(spec) for spec in self._specs}
+        self._readings = plan_readings(self._specs)
+        self._structural = frozenset((project.record_id_field, *_ROW_COLUMNS))
+        self._needed = _needed_columns(self._specs) | _row_key_columns(project)
+        self.known_columns = self._structural.union(*self._sources.values())
+        """Names of the export columns that a chunk may have."""
+
+    def split(self, chunk: pa.Table) -> SplitChunk:
+        """Split one chunk, as `split_chunk` does."""
+        self._check_columns(chunk)
+        parsed = parse_columns(chunk, self._readings)
+        columns = {name: column.text for name, column in parsed.items()}
+        rows = ExportRows.of(self._project, columns, chunk.num_rows)
+        rejected = CellFacts(rows, self._rejected_spec)
+        filled = {
+            spec.name: _rows_with_values(self._sources[spec.name], columns, chunk.num_rows)
+            for spec in self._specs
+        }
+        split = [
+            fill_table(spec, rows, parsed, filled[spec.name], rejected) for spec in self._specs
+        ]
+        reasons = None
+        if self._reasons_spec is not None:
+            reasons = CellFacts(rows, self._reasons_spec)
+            find_reasons(reasons, self._specs, columns, rejected)
+        rejected_table = rejected.table()
+        counts = {name: len(text) - text.null_count for name, text in columns.items()}
+        structural = self._structural
+        ledger = CellLedger(
+            rows=len(rows),
+            rows_without_values=len(rows) - _union(filled.values(), len(rows)).true_count,
+            structural={name: count for name, count in counts.items() if name in structural},
+            cells=count_cells(
+                {name: count for name, count in counts.items() if name not in structural},
+                [(spec, item.table) for spec, item in zip(self._specs, split, strict=True)],
+                rejected_table,
+                {name: count for item in split for name, count in item.unticked.items()},
+            ),
         )
+        ledger.check()
+        return SplitChunk(
+            {spec.name: item.table for spec, item in zip(self._specs, split, strict=True)},
+            rejected_table,
+            ledger,
+            None if reasons is None else reasons.table(),
+        )
+
+    def _check_columns(self, chunk: pa.Table) -> None:
+        present = set(chunk.column_names)
+        lacking = sorted(self._needed - present)
+        unknown = present - self.known_columns
+        if unknown or lacking:
+            raise TableError(
+                f"The export does not have the columns of the study's design: {len(lacking)} are "
+                f"lacking ({', '.join(lacking[:8])}), {len(unknown)} belong to no table. Read the "
+                "design again, then export again."
+            )
+
+
+def _needed_columns(specs: Sequence[TableSpec]) -> set[str]:
+    sources = (source for spec in specs for item in spec.columns for source in item.export_columns)
+    return {source.name for source in sources if not source.is_optional}
 
 
 def _row_key_columns(project: RedcapProject) -> set[str]:
@@ -135,23 +157,12 @@ def _row_key_columns(project: RedcapProject) -> set[str]:
     return names
 
 
-def _blank_to_null(column: pa.ChunkedArray) -> pa.Array:
-    """The same text, "" made null: only the bits that say so are new."""
-    text = column.combine_chunks().cast(pa.string())
-    if len(text) == 0:
-        return pa.array([], pa.string())
-    _, offsets, values = text.buffers()
-    ends = np.frombuffer(offsets, np.int32)[: text.offset + len(text) + 1]
-    is_filled = ends[1:] != ends[:-1]
-    if text.null_count:
-        is_filled[text.offset :] &= pc.is_valid(text).to_numpy(zero_copy_only=False)
-    bits = pa.py_buffer(np.packbits(is_filled, bitorder="little"))
-    return pa.StringArray.from_buffers(len(text), offsets, values, bits, -1, text.offset)
-
-
-def _rows_with_values(spec: TableSpec, columns: Mapping[str, pa.Array], count: int) -> pa.Array:
-    """Whether each row of the chunk has a non-blank cell of the table's instrument."""
-    names = [name for name in source_names(spec) if name in columns]
+def _rows_with_values(
+    sources: Sequence[str], columns: Mapping[str, pa.Array], count: int
+) -> pa.Array:
+    """Whether each row of the chunk has a non-blank cell of an instrument's columns."""
+    # From the last one, which is the form's status: where a form was opened it is never blank.
+    names = (name for name in reversed(sources) if name in columns)
     return _union((pc.is_valid(columns[name]) for name in names), count)
 
 

@@ -27,6 +27,15 @@ def test_chunks_are_gathered_in_order_until_they_are_big_enough() -> None:
     assert all(piece["age"].num_chunks == 1 for piece in pieces)
 
 
+def test_a_chunk_of_many_rows_goes_on_as_it_is() -> None:
+    large = rows(1, 2, 3)
+    pieces = list(gather_chunks([rows(0), large, large, rows(4)], rows=3))
+    assert [piece.num_rows for piece in pieces] == [4, 3, 1]
+    assert (
+        pieces[1]["age"].chunk(0).buffers()[2].address == large["age"].chunk(0).buffers()[2].address
+    )
+
+
 def test_chunks_of_other_columns_are_never_put_together() -> None:
     other = pa.table({"record_id": ["2"]})
     pieces = list(gather_chunks([rows(1), other, rows(3)]))
