@@ -23,7 +23,8 @@ Drawn here so that a caller can see at a glance what to catch::
     │   └── LogicUnsupportedError       logic that may work in REDCap, which we refuse to guess
     ├── ExportError                     an extract that could not be completed
     └── TableError                      tables that could not be built or published
-        └── ConservationError           a cell of the export is in no table
+        ├── ConservationError           a cell of the export is in no table
+        └── DestinationError            .retryable; tables that could not be loaded into a database
 
 No message, attribute shown by `repr`, or chained traceback of these carries an API token, a value
 or a record id: they carry counts and the names of contents, instruments, fields and rules.
@@ -262,3 +263,15 @@ class TableError(RedcapDagsterError):
 
 class ConservationError(TableError):
     """Non-blank cells of the export are in no table and not listed as rejected."""
+
+
+class DestinationError(TableError):
+    """Tables could not be loaded into a database, which is as it was.
+
+    Attributes:
+        retryable: Whether the same load may succeed later: nobody answered, or a lock was held.
+    """
+
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.retryable = retryable

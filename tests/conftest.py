@@ -1,5 +1,6 @@
 """Accounts for every cell of an export, reading values by Python alone."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, time
 from typing import Any
@@ -8,6 +9,8 @@ import pyarrow as pa
 import pytest
 
 from redcap_dagster.api.budget import FOLDER_VARIABLE
+from redcap_dagster.destinations import Destination
+from redcap_dagster.errors import ConfigError, DestinationError
 from redcap_dagster.project import RedcapProject
 from redcap_dagster.tables import (
     DEFAULT_TABLE_OPTIONS,
@@ -138,3 +141,15 @@ def request_ledgers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(FOLDER_VARIABLE, str(tmp_path_factory.mktemp("budget")))
         yield
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> str:
+    """Address of a PostgreSQL server on loopback in which tests may make schemas of their own."""
+    url = os.environ.get("TEST_POSTGRESQL_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
+    try:
+        with Destination(url).open() as database:
+            database.execute("select 1")
+    except (ConfigError, DestinationError) as error:
+        pytest.skip(f"no PostgreSQL to test with (TEST_POSTGRESQL_URL names one): {error}")
+    return url

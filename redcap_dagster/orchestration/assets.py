@@ -1,7 +1,7 @@
 """`redcap_assets` and `build_redcap_assets`: a study's tables as one Dagster multi-asset."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from redcap_dagster.orchestration.translator import (
     RedcapTableProps,
     group_name,
 )
-from redcap_dagster.project import RedcapProject
+from redcap_dagster.project import DriftKind, DriftPolicy, RedcapProject, merge_drift_policy
 from redcap_dagster.quality import QualityOptions
 from redcap_dagster.tables import DEFAULT_TABLE_OPTIONS, TableOptions
 
@@ -46,6 +46,7 @@ def redcap_assets(
     largest_attachment_bytes: int = DEFAULT_LARGEST_ATTACHMENT_BYTES,
     quality: QualityOptions | None = _DEFAULT_QUALITY,
     io_manager_key: str | None = None,
+    drift_policy: Mapping[DriftKind, DriftPolicy] | None = None,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Make the decorated function the body of a study's assets.
 
@@ -86,6 +87,8 @@ def redcap_assets(
         quality: Which data-quality rules run, and how; None for none of them, and no findings.
         io_manager_key: Key of an IO manager that is handed each selected table as a pandas frame,
             after it was published (`docs/assets.md`). None hands over nothing.
+        drift_policy: Kinds of changes of the design that are worth something else than in
+            `DEFAULT_DRIFT_POLICY` (`docs/partitions.md`): to note, to warn of, or to block.
 
     Raises:
         ConfigError: Two tables get the same asset key, or an option names what is not there.
@@ -119,6 +122,7 @@ def redcap_assets(
         props_by_key[spec.key] = props
         specs.append(spec)
     folder = Path("data", *(prefix or [group_name(project)])) if out_dir is None else Path(out_dir)
+    policy = merge_drift_policy(drift_policy or {})
     study = StudyAssets(
         project,
         folder,
@@ -128,13 +132,14 @@ def redcap_assets(
         largest_attachment_bytes,
         quality,
         hands_over_frames=io_manager_key is not None,
+        drift_policy=policy,
     )
 
     def decorate(function: Callable[..., Any]) -> dg.AssetsDefinition:
         assets = dg.multi_asset(
             name=name or _op_name(prefix, project),
             specs=specs,
-            check_specs=plan_checks(props_by_key, quality),
+            check_specs=plan_checks(props_by_key, quality, policy),
             can_subset=True,
             backfill_policy=backfill_policy,
             pool=pool,
@@ -166,6 +171,7 @@ def build_redcap_assets(
     largest_attachment_bytes: int = DEFAULT_LARGEST_ATTACHMENT_BYTES,
     quality: QualityOptions | None = _DEFAULT_QUALITY,
     io_manager_key: str | None = None,
+    drift_policy: Mapping[DriftKind, DriftPolicy] | None = None,
 ) -> dg.AssetsDefinition:
     """A study's assets, ready for `dg.Definitions(assets=[...])`.
 
@@ -190,6 +196,7 @@ def build_redcap_assets(
         largest_attachment_bytes: See there.
         quality: See there.
         io_manager_key: See there.
+        drift_policy: See there.
     """
 
     @redcap_assets(
@@ -210,6 +217,7 @@ def build_redcap_assets(
         largest_attachment_bytes=largest_attachment_bytes,
         quality=quality,
         io_manager_key=io_manager_key,
+        drift_policy=drift_policy,
     )
     def study_assets(context: dg.AssetExecutionContext) -> Iterator[RedcapEvent]:
         redcap = getattr(context.resources, resource_key)

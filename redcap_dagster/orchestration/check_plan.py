@@ -8,6 +8,7 @@ import dagster as dg
 from redcap_dagster.errors import ConfigError
 from redcap_dagster.orchestration.checks import SCHEMA_CHECK
 from redcap_dagster.orchestration.translator import RedcapTableProps
+from redcap_dagster.project import DEFAULT_DRIFT_POLICY, DriftKind, DriftPolicy
 from redcap_dagster.quality import QUALITY_RULES, CustomRule, QualityOptions, read_custom_rules
 
 COMPLETE_EXTRACT = "complete_extract"
@@ -23,7 +24,9 @@ _SCHEMA_DESCRIPTION = (
 
 
 def plan_checks(
-    props_by_key: Mapping[dg.AssetKey, RedcapTableProps], quality: QualityOptions | None
+    props_by_key: Mapping[dg.AssetKey, RedcapTableProps],
+    quality: QualityOptions | None,
+    drift_policy: Mapping[DriftKind, DriftPolicy] = DEFAULT_DRIFT_POLICY,
 ) -> list[dg.AssetCheckSpec]:
     """Every check of a study's tables.
 
@@ -33,12 +36,15 @@ def plan_checks(
     return [
         spec
         for key, props in props_by_key.items()
-        for spec in _checks_of_table(key, props, quality)
+        for spec in _checks_of_table(key, props, quality, drift_policy)
     ]
 
 
 def _checks_of_table(
-    key: dg.AssetKey, props: RedcapTableProps, quality: QualityOptions | None
+    key: dg.AssetKey,
+    props: RedcapTableProps,
+    quality: QualityOptions | None,
+    drift_policy: Mapping[DriftKind, DriftPolicy],
 ) -> Iterator[dg.AssetCheckSpec]:
     if props.kind == "instrument":
         yield dg.AssetCheckSpec(SCHEMA_CHECK, asset=key, description=_SCHEMA_DESCRIPTION)
@@ -53,6 +59,7 @@ def _checks_of_table(
             DATA_DICTIONARY_CURRENT,
             asset=key,
             description="The study's design is as in the snapshot that the assets were defined by.",
+            blocking="block" in drift_policy.values(),
         )
     if quality is not None:
         yield from _rules_of_table(key, props, quality)

@@ -16,17 +16,21 @@ from pydantic import Field
 from redcap_dagster.export import read_design
 from redcap_dagster.orchestration.assets import redcap_assets
 from redcap_dagster.orchestration.attachments import DEFAULT_LARGEST_ATTACHMENT_BYTES
+from redcap_dagster.orchestration.component_schedules import build_study_schedules
 from redcap_dagster.orchestration.component_settings import (
     ChangeSensorSettings,
     PartitionsByName,
+    QualitySettings,
+    TableSettings,
     partitions_by_name,
+    pointed_at,
 )
 from redcap_dagster.orchestration.materialize import RedcapEvent
 from redcap_dagster.orchestration.resource import RedcapResource
 from redcap_dagster.orchestration.scaffolder import RedcapProjectScaffolder
 from redcap_dagster.orchestration.sensors import build_redcap_change_sensor
 from redcap_dagster.orchestration.translator import DagsterRedcapTranslator, RedcapTableProps
-from redcap_dagster.project import RedcapProject
+from redcap_dagster.project import DriftKind, DriftPolicy, RedcapProject
 
 logger = logging.getLogger(__name__)
 
@@ -92,6 +96,24 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         default=DEFAULT_LARGEST_ATTACHMENT_BYTES,
         description="Where attachments is included: larger files are listed and not kept.",
     )
+    table_options: TableSettings = Field(
+        default=TableSettings(),
+        description="How the typed tables show choices, checkboxes and the reasons of blanks.",
+        examples=[{"choices": "labels", "checkboxes": "list"}],
+        json_schema_extra=pointed_at,
+    )
+    quality: QualitySettings = Field(
+        default=QualitySettings(),
+        description="Which data-quality rules run, and how severe what they find is.",
+        examples=[{"severities": {"outliers": "warn"}, "blocking": ["unique_key"]}],
+        json_schema_extra=pointed_at,
+    )
+    drift_policy: dict[DriftKind, DriftPolicy] = Field(
+        default={},
+        description="What kinds of changes of the design are worth, where it is not the default.",
+        examples=[{"field_removed": "block", "choice_added": "warn"}],
+        json_schema_extra=pointed_at,
+    )
     record_buckets: int | None = Field(
         default=None,
         description="Split the records into so many stable partitions; none by default.",
@@ -102,12 +124,14 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         description="Split the records by event, arm or data access group instead; with "
         "record_buckets, by both.",
         examples=["event", "arm", {"data_access_groups": ["north", "south"]}],
+        json_schema_extra=pointed_at,
     )
     change_sensor: bool | ChangeSensorSettings = Field(
         default=False,
         description="A sensor that runs what changed in REDCap. It is off until you turn it on in "
         "Dagster's page.",
         examples=[True, {"minimum_interval_seconds": 600, "full_every_days": 7}],
+        json_schema_extra=pointed_at,
     )
     io_manager_key: str | None = Field(
         default=None,
@@ -152,7 +176,7 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
 
     def build_defs_from_state(
         self,
-        context: dg.ComponentLoadContext,  # noqa: ARG002 - Dagster's signature
+        context: dg.ComponentLoadContext,
         state_path: Path | None,
     ) -> dg.Definitions:
         """The study's definitions from its snapshot; none, and a loud warning, without one."""
@@ -165,8 +189,8 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
                 self.api_token_env,
             )
             return dg.Definitions()
-        assets = self._assets(RedcapProject.from_snapshot(state_path))
-        schedules = [] if self.schedule is None else [self._schedule(assets, self.schedule)]
+        assets = self._assets(RedcapProject.from_snapshot(state_path), context.path)
+        schedules = list(self._schedules(assets))
         return dg.Definitions(
             assets=[assets],
             resources={self._resource_key: self._resource()},
@@ -205,7 +229,7 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
             concurrency=self.concurrency,
         )
 
-    def _assets(self, project: RedcapProject) -> dg.AssetsDefinition:
+    def _assets(self, project: RedcapProject, folder: Path) -> dg.AssetsDefinition:
         @redcap_assets(
             project,
             name=self._resource_key,
@@ -217,6 +241,9 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
             reports=self.reports,
             audit_log_partitions=self._audit_log_partitions(),
             largest_attachment_bytes=self.largest_attachment_bytes,
+            table_options=self.table_options.to_options(),
+            quality=self.quality.to_options(folder),
+            drift_policy=self.drift_policy,
             pool=self.pool,
             io_manager_key=self.io_manager_key,
             required_resource_keys={self._resource_key},
@@ -245,12 +272,11 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
             server_timezone=self.server_timezone,
         )
 
-    def _schedule(self, assets: dg.AssetsDefinition, cron: str) -> dg.ScheduleDefinition:
-        return dg.ScheduleDefinition(
-            name=f"{self._resource_key}_schedule",
-            target=dg.AssetSelection.assets(*assets.keys),
-            cron_schedule=cron,
-        )
+    def _schedules(self, assets: dg.AssetsDefinition) -> Iterator[dg.ScheduleDefinition]:
+        if self.schedule is not None:
+            yield from build_study_schedules(
+                assets, self.schedule, f"{self._resource_key}_schedule"
+            )
 
 
 class _ComponentSpecs(DagsterRedcapTranslator):

@@ -1,10 +1,14 @@
 """Settings of the component that are more than one word, and what they become."""
 
-from typing import Literal
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
 
 import dagster as dg
 from pydantic import Field
 
+from redcap_dagster.errors import ConfigError
+from redcap_dagster.logic import LogicOptions
 from redcap_dagster.orchestration.partitions import (
     arm_partitions,
     data_access_group_partitions,
@@ -12,6 +16,18 @@ from redcap_dagster.orchestration.partitions import (
     record_partitions,
 )
 from redcap_dagster.project import RedcapProject
+from redcap_dagster.quality import QUALITY_RULES, QualityOptions, Severity
+from redcap_dagster.tables import CheckboxStyle, ChoiceStyle, TableOptions
+
+
+def pointed_at(schema: dict[str, Any]) -> None:
+    """Let `dg check yaml` point into a setting: no text stands for the whole of it.
+
+    Dagster lets a text with a template in it stand for any setting. What is wrong inside one is
+    then told at its first line, and a word that is none of those allowed is not told at all.
+    """
+    kinds = [kind for kind in schema.pop("anyOf") if kind != {"type": "string"}]
+    schema.update(kinds[0] if len(kinds) == 1 else {"anyOf": kinds})
 
 
 class GroupPartitions(dg.Model, dg.Resolvable):
@@ -29,6 +45,129 @@ class ChangeSensorSettings(dg.Model, dg.Resolvable):
     full_every_days: float | None = Field(
         default=7, description="Days until everything is requested again; null for never."
     )
+
+
+class TableSettings(dg.Model):
+    """How the typed tables are laid out: `TableOptions`."""
+
+    choices: ChoiceStyle = Field(
+        default="codes", description="Radio and dropdown fields: codes, labels or both."
+    )
+    checkboxes: CheckboxStyle = Field(
+        default="columns", description="A column for each choice, or one list of the ticked."
+    )
+    missing_reasons: bool = Field(
+        default=False, description="Whether a table says why each blank is blank."
+    )
+
+    def to_options(self) -> TableOptions:
+        """The options that these settings stand for."""
+        return TableOptions(**dict(self))
+
+
+class LogicSettings(dg.Model):
+    """What REDCap's documentation of its logic leaves open: `LogicOptions`."""
+
+    missing_codes: list[str] | None = None
+    numeric_text_equality: bool = True
+    blank_orders_as_zero: bool = False
+    mixed_date_order: bool = False
+    tolerance: float = 1e-9
+    percent_is_mod: bool = False
+    negative_ties: Literal["away_from_zero", "up"] = "away_from_zero"
+    directed_rounding: Literal["number_line", "magnitude"] = "number_line"
+    mod_sign: Literal["dividend", "divisor"] = "dividend"
+    sum_of_blanks: Literal["blank", "zero"] = "blank"
+    stdev: Literal["sample", "population"] = "sample"
+    find_is_case_sensitive: bool = False
+
+    def to_options(self) -> LogicOptions:
+        """The options that these settings stand for."""
+        codes = None if self.missing_codes is None else frozenset(self.missing_codes)
+        return LogicOptions(**{**dict(self), "missing_codes": codes})
+
+
+class QualitySettings(dg.Model):
+    """Which data-quality rules run, and how: `QualityOptions`."""
+
+    enabled: bool = Field(default=True, description="Whether any rule runs.")
+    rules: list[str] | None = Field(
+        default=None,
+        description="Names of the rules to run; null for all.",
+        json_schema_extra={"items": {"enum": list(QUALITY_RULES)}},
+    )
+    severities: dict[str, Severity] = Field(
+        default={}, description="Severity by rule or custom rule, in place of the dictionary's."
+    )
+    blocking: list[str] = Field(
+        default=[], description="Rules whose findings keep downstream assets from running."
+    )
+    custom_rules: str | None = Field(
+        default=None, description="File of custom rules, found from the folder of this file."
+    )
+    exclusions: str | None = Field(
+        default=None, description="File of findings to leave out, found from the same folder."
+    )
+    as_of: str | None = Field(
+        default=None,
+        description="Date, or date and time, that `today` and `now` mean; null for the run's.",
+        examples=["2026-01-31"],
+    )
+    lists_missing_values: bool = False
+    includes_unopened_forms: bool = False
+    includes_file_fields: bool = False
+    includes_form_status: bool = False
+    requires_a_tick: bool = True
+    exact_decimals: bool = True
+    outlier_multiplier: float = 2.0
+    outlier_method: Literal["mean", "median"] = "mean"
+    outliers_with_decimal_places: bool = False
+    hidden_calculations: bool = False
+    calculations_with_today: bool = False
+    calculation_tolerance: float = 1e-9
+    logic: LogicSettings = LogicSettings()
+
+    def to_options(self, folder: Path) -> QualityOptions | None:
+        """The options that these settings stand for; None where no rule shall run.
+
+        Args:
+            folder: Where relative names of files start.
+
+        Raises:
+            ConfigError: A rule or a moment is none.
+        """
+        if not self.enabled:
+            return None
+        given = {name: value for name, value in self if name != "enabled"}
+        return QualityOptions(
+            **{
+                **given,
+                "custom_rules": _beside(folder, self.custom_rules),
+                "exclusions": _beside(folder, self.exclusions),
+                "as_of": _moment(self.as_of),
+                "logic": self.logic.to_options(),
+            }
+        )
+
+
+def _beside(folder: Path, name: str | None) -> Path | None:
+    return None if name is None else folder / name
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    wrong = ConfigError(
+        f"`as_of` is {text!r}; it takes a date or a moment of the study's own time, as in "
+        "2026-01-31 or 2026-01-31 23:59."
+    )
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise wrong from error
+    if moment.tzinfo is not None:  # REDCap knows no time zones
+        raise wrong
+    return moment
 
 
 PartitionsByName = Literal["event", "arm"] | GroupPartitions

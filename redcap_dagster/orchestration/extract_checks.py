@@ -1,14 +1,15 @@
 """Checks of an extract as such: that it is complete, and made by the design the assets expect."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
 from redcap_dagster.errors import TableError
 from redcap_dagster.orchestration.check_plan import COMPLETE_EXTRACT, DATA_DICTIONARY_CURRENT
 from redcap_dagster.project import (
-    DEFAULT_DRIFT_POLICY,
     DRIFT_MEANINGS,
+    DriftKind,
+    DriftPolicy,
     RedcapProject,
     find_drift,
 )
@@ -66,20 +67,23 @@ def complete_extract_result(
 
 
 def data_dictionary_result(
-    asset_key: dg.AssetKey, snapshot: RedcapProject, live: RedcapProject
+    asset_key: dg.AssetKey,
+    snapshot: RedcapProject,
+    live: RedcapProject,
+    policy: Mapping[DriftKind, DriftPolicy],
 ) -> dg.AssetCheckResult:
     """Whether the study's design is the one of the snapshot, and what each change means.
 
-    A warning; an error where a change makes old and new values mean different things.
+    Passed where every change is only to be noted; a warning, or an error where one is to block.
     """
     changes = find_drift(snapshot, live)
-    is_error = any(DEFAULT_DRIFT_POLICY[change.kind] == "block" for change in changes)
-    columns = ("change", "instrument", "field", "event", "detail", "meaning")
+    worth = {policy[change.kind] for change in changes}
+    columns = ("change", "policy", "instrument", "field", "event", "detail", "meaning")
     return dg.AssetCheckResult(
-        passed=not changes,
+        passed=worth <= {"note"},
         asset_key=asset_key,
         check_name=DATA_DICTIONARY_CURRENT,
-        severity=dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN,
+        severity=dg.AssetCheckSeverity.ERROR if "block" in worth else dg.AssetCheckSeverity.WARN,
         description=f"{len(changes)} changes of the design since the snapshot. Run "
         "`redcap-dagster snapshot` to define the assets by the design as it is."
         if changes
@@ -94,6 +98,7 @@ def data_dictionary_result(
                                 columns,
                                 (
                                     change.kind,
+                                    policy[change.kind],
                                     change.instrument,
                                     change.field,
                                     change.event,

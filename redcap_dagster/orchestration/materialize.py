@@ -354,7 +354,7 @@ class _Step:
                 extracts = [current_extract(shelf) for shelf in shelves]
                 yield complete_extract_result(key, extracts, looks_at_files=True)
             elif check_key.name == DATA_DICTIONARY_CURRENT:
-                yield data_dictionary_result(key, self.study.project, self.live)
+                yield self._drift_result(key)
             else:
                 yield self._rule_result(key, check_key.name)
 
@@ -435,10 +435,13 @@ class _Step:
                 extracts = [item.extract for item in written]
                 results.append(complete_extract_result(key, extracts, looks_at_files=False))
             elif check_key.name == DATA_DICTIONARY_CURRENT:
-                results.append(data_dictionary_result(key, self.study.project, self.live))
+                results.append(self._drift_result(key))
             else:
                 results.append(self._rule_result(key, check_key.name))
         return results
+
+    def _drift_result(self, key: dg.AssetKey) -> dg.AssetCheckResult:
+        return data_dictionary_result(key, self.study.project, self.live, self.study.drift_policy)
 
     def _rule_result(self, key: dg.AssetKey, check: str) -> dg.AssetCheckResult:
         instrument = self.study.props[key].spec.instrument

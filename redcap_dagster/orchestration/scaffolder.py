@@ -17,6 +17,9 @@ attributes:
   # record_buckets: 16            # stable partitions of the records, for large studies
   # partitions: event            # or arm, or data_access_groups: [north, south]
   # include: [records, instrument, rejected_values, users]
+  # table_options: {{choices: labels, checkboxes: list, missing_reasons: true}}
+  # quality: {{blocking: [unique_key], custom_rules: rules.yaml}}
+  # drift_policy: {{field_removed: block}}
   # reports: [12]                 # saved REDCap reports, by number
   # audit_log_since: "2026-01-01" # the project's log, a partition for each day
   # change_sensor: true           # runs only what changed; turn it on in Dagster's page

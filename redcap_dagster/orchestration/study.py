@@ -1,6 +1,7 @@
 """One study as Dagster sees it: its design, the tables it becomes, where they go, their keys."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
@@ -9,7 +10,7 @@ import dagster as dg
 from redcap_dagster.errors import ConfigError
 from redcap_dagster.orchestration.attachments import DEFAULT_LARGEST_ATTACHMENT_BYTES
 from redcap_dagster.orchestration.translator import RedcapTableProps
-from redcap_dagster.project import RedcapProject
+from redcap_dagster.project import DEFAULT_DRIFT_POLICY, DriftKind, DriftPolicy, RedcapProject
 from redcap_dagster.quality import QualityOptions
 from redcap_dagster.tables import DEFAULT_TABLE_OPTIONS, TableOptions
 
@@ -28,6 +29,7 @@ class StudyAssets:
         largest_attachment_bytes: Files in fields that are larger are listed and not kept.
         quality: How the data-quality rules run; None for none of them.
         hands_over_frames: Whether an IO manager is handed each table as a pandas frame.
+        drift_policy: What each kind of change of the design is worth.
     """
 
     project: RedcapProject
@@ -38,6 +40,9 @@ class StudyAssets:
     largest_attachment_bytes: int = DEFAULT_LARGEST_ATTACHMENT_BYTES
     quality: QualityOptions | None = None
     hands_over_frames: bool = False
+    drift_policy: Mapping[DriftKind, DriftPolicy] = field(
+        default_factory=lambda: DEFAULT_DRIFT_POLICY
+    )
 
     def shelf(self, partition_key: str | None) -> Path:
         """The folder that a partition's tables are published in; None for the study's own.

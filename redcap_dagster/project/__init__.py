@@ -20,6 +20,7 @@ from redcap_dagster.project.drift import (
     DriftKind,
     DriftPolicy,
     find_drift,
+    merge_drift_policy,
 )
 from redcap_dagster.project.model import (
     Arm,
@@ -75,6 +76,7 @@ __all__ = [
     "diff_projects",
     "find_drift",
     "form_status_column_name",
+    "merge_drift_policy",
     "parse_project",
     "plan_export_columns",
     "text_validation",

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
+from redcap_dagster.errors import ConfigError
 from redcap_dagster.project.model import Choice, DictionaryField, RedcapProject
 from redcap_dagster.project.validation import value_kind
 
@@ -90,6 +91,24 @@ DEFAULT_DRIFT_POLICY: Mapping[DriftKind, DriftPolicy] = {
     for kind in get_args(DriftKind)
 }
 """Blocks what changes the meaning of values silently, and warns of what breaks readers."""
+
+
+def merge_drift_policy(own: Mapping[DriftKind, DriftPolicy]) -> Mapping[DriftKind, DriftPolicy]:
+    """A study's own policies over the default ones.
+
+    Raises:
+        ConfigError: A kind or a policy is none.
+    """
+    for kind, policy in own.items():
+        if kind not in DEFAULT_DRIFT_POLICY:
+            raise ConfigError(
+                f"There is no kind of drift {kind!r}. Kinds are {', '.join(DEFAULT_DRIFT_POLICY)}."
+            )
+        if policy not in get_args(DriftPolicy):
+            raise ConfigError(
+                f"The policy of {kind} is {policy!r}; it takes {', '.join(get_args(DriftPolicy))}."
+            )
+    return {**DEFAULT_DRIFT_POLICY, **own}
 
 
 @dataclass(frozen=True, slots=True)

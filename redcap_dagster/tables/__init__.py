@@ -27,7 +27,12 @@ from redcap_dagster.tables.names import (
     label_name,
     table_name,
 )
-from redcap_dagster.tables.options import DEFAULT_TABLE_OPTIONS, TableOptions
+from redcap_dagster.tables.options import (
+    DEFAULT_TABLE_OPTIONS,
+    CheckboxStyle,
+    ChoiceStyle,
+    TableOptions,
+)
 from redcap_dagster.tables.publish import ExtractWriter
 from redcap_dagster.tables.shelf import (
     current_extract,
@@ -58,6 +63,8 @@ __all__ = [
     "CastColumn",
     "CellCount",
     "CellLedger",
+    "CheckboxStyle",
+    "ChoiceStyle",
     "ColumnRole",
     "ExtractWriter",
     "Placement",

@@ -4,9 +4,12 @@ import asyncio
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import fields
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +19,16 @@ from dagster.components.testing import create_defs_folder_sandbox
 from dagster.components.testing.test_cases import TestTranslation
 
 from redcap_dagster import RedcapProjectComponent, RedcapTableProps
+from redcap_dagster.errors import ConfigError
+from redcap_dagster.logic import LogicOptions
+from redcap_dagster.orchestration.component_settings import (
+    LogicSettings,
+    QualitySettings,
+    TableSettings,
+)
+from redcap_dagster.project import DEFAULT_DRIFT_POLICY
+from redcap_dagster.quality import QualityOptions
+from redcap_dagster.tables import TableOptions
 
 if TYPE_CHECKING:
     from tests.orchestration.conftest import Study
@@ -43,6 +56,7 @@ def load(study: "Study", monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
             *,
             refresh: bool = True,
             component: type[RedcapProjectComponent] = RedcapProjectComponent,
+            rules: str = "",
             **attributes: Any,
         ) -> tuple[Any, dg.Definitions]:
             path = sandbox.scaffold_component(
@@ -52,6 +66,7 @@ def load(study: "Study", monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
                     "attributes": {**ATTRIBUTES, "out_dir": str(study.out_dir), **attributes},
                 },
             )
+            (path / "rules.yaml").write_text(rules)
             with sandbox.load_component_and_build_defs(defs_path=path) as (loaded, defs):
                 if not refresh:
                     return loaded, defs
@@ -93,14 +108,54 @@ def test_without_state_it_says_loudly_what_to_run(
     assert study.emulator.requests == []
 
 
-def test_partitions_pool_and_schedule_come_from_the_yaml(load: Load) -> None:
-    _, defs = load(record_buckets=4, pool="redcap", schedule="0 3 * * *")
+def test_partitions_and_pool_come_from_the_yaml(load: Load) -> None:
+    _, defs = load(record_buckets=4, pool="redcap")
     spec = defs.resolve_asset_graph().get(dg.AssetKey(["lungs", "records"]))
     assert spec.partitions_def is not None
     assert spec.partitions_def.get_partition_keys()[0] == "bucket-0-of-4"
     assert spec.pools == {"redcap"}
+
+
+def requests_of(defs: dg.Definitions, name: str, instance: dg.DagsterInstance) -> list[str | None]:
+    """Partition keys that a tick of a schedule on 23 November, at three, requests."""
+    dg.Definitions.validate_loadable(defs)
+    schedule = defs.resolve_schedule_def(name)
+    at = datetime(2026, 11, 23, 3, tzinfo=timezone.utc)
+    with dg.build_schedule_context(
+        instance=instance, scheduled_execution_time=at, repository_def=defs.get_repository_def()
+    ) as context:
+        tick = schedule.evaluate_tick(context)
+    return [request.partition_key for request in tick.run_requests or []]
+
+
+def test_the_schedule_of_a_study_without_partitions_runs_it_all_at_once(load: Load) -> None:
+    _, defs = load(schedule="0 3 * * *")
     (schedule,) = defs.schedules or []
+    assert isinstance(schedule, dg.ScheduleDefinition)
     assert (schedule.name, schedule.cron_schedule) == ("redcap_lungs_schedule", "0 3 * * *")
+    with dg.instance_for_test() as instance:
+        assert requests_of(defs, "redcap_lungs_schedule", instance) == [None]
+
+
+def test_the_schedule_of_a_study_runs_each_partition_and_each_day_that_lacks(load: Load) -> None:
+    _, defs = load(schedule="0 3 * * *", record_buckets=2, audit_log_since="2026-11-20")
+    log = dg.AssetKey(["lungs", "audit_log"])
+    with dg.instance_for_test() as instance:
+        assert requests_of(defs, "redcap_lungs_schedule_whole_tables", instance) == [None]
+        assert requests_of(defs, "redcap_lungs_schedule", instance) == [
+            "bucket-0-of-2",
+            "bucket-1-of-2",
+        ]
+        assert requests_of(defs, "redcap_lungs_schedule_days", instance) == [
+            "2026-11-20",
+            "2026-11-21",
+            "2026-11-22",
+        ]
+        instance.report_runless_asset_event(dg.AssetMaterialization(log, partition="2026-11-21"))
+        assert requests_of(defs, "redcap_lungs_schedule_days", instance) == [
+            "2026-11-20",
+            "2026-11-22",
+        ]
 
 
 def test_an_io_manager_of_the_users_own_comes_from_the_yaml(
@@ -112,6 +167,79 @@ def test_an_io_manager_of_the_users_own_comes_from_the_yaml(
     assert run(theirs, asset_selection=[dg.AssetKey(["lungs", "enrolment"])]).success
     assert len(study.table("enrolment")) == 60
     assert (tmp_path / "pickles" / "lungs" / "enrolment").is_file()
+
+
+def checks_of(defs: dg.Definitions, table: str) -> dict[str, dg.AssetCheckSpec]:
+    """Check specs of a table by name."""
+    graph = defs.resolve_asset_graph()
+    key = dg.AssetKey(["lungs", table])
+    specs = [graph.get_check_spec(item) for item in graph.get_check_keys_for_assets({key})]
+    return {spec.name: spec for spec in specs}
+
+
+def test_tables_are_laid_out_as_the_yaml_says(load: Load, study: "Study") -> None:
+    _, defs = load(
+        table_options={"choices": "labels", "checkboxes": "list", "missing_reasons": True}
+    )
+    assert run(defs, asset_selection=[dg.AssetKey(["lungs", "demographics"])]).success
+    assert {"Female", "Male"} <= {row["sex"] for row in study.table("demographics")}
+    assert study.table("missing_reasons")
+
+
+def test_rules_run_as_the_yaml_says(load: Load) -> None:
+    _, defs = load(
+        quality={
+            "rules": ["unique_key", "out_of_range"],
+            "severities": {"out_of_range": "error"},
+            "blocking": ["unique_key"],
+            "as_of": "2026-01-31",
+            "logic": {"missing_codes": ["-99"]},
+        }
+    )
+    checks = checks_of(defs, "enrolment")
+    assert checks.keys() == {"schema", "unique_key", "out_of_range"}
+    assert [name for name, spec in checks.items() if spec.blocking] == ["unique_key"]
+    _, defs = load(quality={"enabled": False})
+    assert checks_of(defs, "enrolment").keys() == {"schema"}
+
+
+def test_files_of_rules_are_found_beside_the_yaml(load: Load) -> None:
+    rules = "rules: [{name: Too young, logic: '[age] < 18'}]"
+    _, defs = load(quality={"custom_rules": "rules.yaml"}, rules=rules)
+    assert checks_of(defs, "quality_findings").keys() == {"too_young"}
+
+
+@pytest.mark.parametrize("as_of", ["tomorrow", "2026-01-31T10:00+01:00"])
+def test_a_moment_that_is_none_is_refused(as_of: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="as_of"):
+        QualitySettings(as_of=as_of).to_options(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "options", "more"),
+    [
+        (TableSettings, TableOptions, set()),
+        (QualitySettings, QualityOptions, {"enabled"}),
+        (LogicSettings, LogicOptions, set()),
+    ],
+)
+def test_yaml_has_every_option_with_its_default(
+    settings: Any, options: Any, more: set[str]
+) -> None:
+    given, expected = settings(), options()
+    names = {item.name for item in fields(options)}
+    assert settings.model_fields.keys() == names | more
+    for name in names - {"logic"}:
+        wanted = getattr(expected, name)
+        empty = isinstance(wanted, tuple | dict) and not wanted
+        assert getattr(given, name) == wanted or (empty and not getattr(given, name)), name
+
+
+def test_what_drift_is_worth_comes_from_the_yaml(load: Load) -> None:
+    _, defs = load(drift_policy={"field_reworded": "warn"})
+    assert checks_of(defs, "metadata")["data_dictionary_current"].blocking
+    _, defs = load(drift_policy=dict.fromkeys(DEFAULT_DRIFT_POLICY, "note"))
+    assert not checks_of(defs, "metadata")["data_dictionary_current"].blocking
 
 
 class OurComponent(RedcapProjectComponent):
@@ -211,17 +339,74 @@ def test_dg_scaffolds_checks_lists_and_launches_a_study(dg_project: Path, study:
     assert list(dg_project.glob("data/my_study/current/enrolment.parquet"))
 
 
-def test_dg_check_yaml_points_at_a_mistake(dg_project: Path) -> None:
+MISTAKES = """\
+type: redcap_dagster.RedcapProjectComponent
+attributes:
+  api_tokn_env: X
+  partitions: evnt
+  table_options:
+    choices: label
+  quality:
+    outlier_multiplier: 2.5
+    rules:
+      - unique_key
+      - uniq_key
+    severities:
+      outliers: fatal
+    logic:
+      stdev: both
+  drift_policy:
+    field_removed: stop
+"""
+
+
+def test_dg_check_yaml_points_at_each_mistake(dg_project: Path) -> None:
     folder = dg_project / "src" / "clinic" / "defs" / "my_study"
     folder.mkdir()
-    (folder / "defs.yaml").write_text(
-        "type: redcap_dagster.RedcapProjectComponent\nattributes:\n  api_tokn_env: X\n"
-    )
+    (folder / "defs.yaml").write_text(MISTAKES)
     checked = dg_command(dg_project, "check", "yaml")
     assert checked.returncode != 0
     said = checked.stdout + checked.stderr
-    assert "api_tokn_env" in said
-    assert "defs.yaml:3" in said
+    lines = MISTAKES.splitlines()
+    pointed_at = {lines[int(number) - 1].strip() for number in re.findall(r"yaml:(\d+)", said)}
+    assert pointed_at == {
+        "api_tokn_env: X",
+        "partitions: evnt",
+        "choices: label",
+        "- uniq_key",
+        "outliers: fatal",
+        "stdev: both",
+        "field_removed: stop",
+    }
+    carets = [line for line in said.splitlines() if line.strip(" |").startswith("^")]
+    assert len(carets) == len(pointed_at)
+
+
+def test_the_pages_yaml_is_right_and_makes_what_it_says(dg_project: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "component.md").read_text()
+    (snippet,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    folder = dg_project / "src" / "clinic" / "defs" / "asthma"
+    folder.mkdir()
+    (folder / "defs.yaml").write_text(snippet)
+    checked = dg_command(dg_project, "check", "yaml")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    refreshed = dg_command(dg_project, "utils", "refresh-defs-state")
+    assert refreshed.returncode == 0, refreshed.stdout + refreshed.stderr
+    listed = dg_command(dg_project, "list", "defs", "--json")
+    assert listed.returncode == 0, listed.stderr
+    definitions = json.loads(listed.stdout)
+    assets = {asset["asset_key"]: asset for asset in definitions["assets"]}
+    assert {"asthma/enrolment", "asthma/reports/1", "asthma/audit_log"} <= assets.keys()
+    assert {"key": "confidential", "value": "yes"} in assets["asthma/users"]["tags"]
+    assert assets["asthma/enrolment"]["owners"] == [{"team": "clinic"}]
+    assert "asthma/missing_reasons" not in assets  # `include` leaves it out
+
+
+def test_the_page_names_every_attribute_of_its_own() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "component.md").read_text()
+    common = {"defs_state", "ca_bundle", "verify_tls"}
+    names = RedcapProjectComponent.model_fields.keys() - common
+    assert [name for name in names if name not in page] == []
 
 
 def test_state_holds_the_design_and_no_person(load: Load, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from example_pipeline.study.planted_mistakes import PLANTED_MISTAKES
 from redcap_dagster import build_redcap_assets, record_partitions
 from redcap_dagster.errors import ConfigError
+from redcap_dagster.project import DriftPolicy
 from redcap_dagster.quality import QualityOptions
 from redcap_dagster.tables import current_extract
 
@@ -234,16 +235,26 @@ def test_without_rules_there_are_no_findings(study: "Study") -> None:
     }
 
 
-def test_a_changed_dictionary_is_named_and_a_complete_extract_passes(study: "Study") -> None:
+@pytest.mark.parametrize(
+    ("policy", "outcome"),
+    [("note", (True, "WARN")), ("warn", (False, "WARN")), ("block", (False, "ERROR"))],
+)
+def test_a_changed_dictionary_is_named_and_a_complete_extract_passes(
+    study: "Study", policy: DriftPolicy, outcome: tuple[bool, str]
+) -> None:
     first, *others = study.project.instruments
     older = replace(study.project, instruments=(replace(first, fields=first.fields[:-1]), *others))
-    assets = build_redcap_assets(older, out_dir=study.out_dir)
-    result = study.materialize(assets=assets, selection=["metadata", "records"])
+    assets = build_redcap_assets(older, out_dir=study.out_dir, drift_policy={"field_added": policy})
+    result = study.materialize(
+        assets=assets, selection=["metadata", "records"], raise_on_error=False
+    )
     check = checks_by_name(result, "metadata")["data_dictionary_current"]
-    assert (check.passed, check.severity.value) == (False, "WARN")
+    assert (check.passed, check.severity.value) == outcome
+    assert result.success == (policy != "block")
     (change,) = check.metadata["what_changed"].value.records
     assert change.data == {
         "change": "field_added",
+        "policy": policy,
         "instrument": first.name,
         "field": first.fields[-1].name,
         "event": "",

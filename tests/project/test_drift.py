@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 import pytest
 
+from redcap_dagster.errors import ConfigError
 from redcap_dagster.project import (
     DEFAULT_DRIFT_POLICY,
     DRIFT_MEANINGS,
@@ -15,6 +16,7 @@ from redcap_dagster.project import (
     ProjectAnswers,
     RedcapProject,
     find_drift,
+    merge_drift_policy,
     parse_project,
 )
 
@@ -164,3 +166,14 @@ def test_a_drift_is_a_sentence() -> None:
         "field renamed: field age_years (was age): its column has another name; what reads the old "
         "one finds nothing"
     )
+
+
+def test_a_study_sets_what_a_kind_is_worth_and_leaves_the_others() -> None:
+    policy = merge_drift_policy({"field_added": "block"})
+    assert policy == {**DEFAULT_DRIFT_POLICY, "field_added": "block"}
+
+
+@pytest.mark.parametrize("own", [{"field_gone": "warn"}, {"field_added": "stop"}])
+def test_a_policy_or_kind_that_is_none_is_refused(own: Any) -> None:
+    with pytest.raises(ConfigError, match=r"field_gone|stop"):
+        merge_drift_policy(own)

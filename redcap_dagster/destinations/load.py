@@ -1,0 +1,308 @@
+"""Loads published tables into a database: all of them in one transaction, or nothing."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from redcap_dagster.destinations.changes import (
+    SchemaChanges,
+    TableThere,
+    check_policy,
+    find_changes,
+    must_be_replaced,
+)
+from redcap_dagster.destinations.database import Database
+from redcap_dagster.destinations.destination import Destination
+from redcap_dagster.destinations.plan import PARTITION_COLUMN, PlannedTable, plan_table
+from redcap_dagster.destinations.rows import read_schema, stream_rows
+from redcap_dagster.destinations.statements import (
+    add_column,
+    address,
+    comment_on_column,
+    comment_on_table,
+    count_rows,
+    create_table,
+    delete_partitions,
+    delete_rows_of_keys,
+    key_table,
+    list_partitions,
+    quoted,
+)
+from redcap_dagster.errors import DestinationError
+from redcap_dagster.tables import PublishedExtract
+
+_KEYS = "redcap_incoming_keys"
+_SIGNATURE = "Loaded by redcap-dagster from REDCap project"
+
+
+@dataclass(frozen=True)
+class TableLoad:
+    """One table to load: whole, or some partitions of it.
+
+    Attributes:
+        table: Name of the published table.
+        extracts: The extract to load from, by partition key; one under None for a whole table.
+        key_columns: Names of the columns of its key; None for the one that its file states.
+        partition_keys: Every partition that the study has; None where that is not known. Rows of
+            others are refused, as nothing would ever bring them up to date.
+    """
+
+    table: str
+    extracts: Mapping[str | None, PublishedExtract]
+    key_columns: Sequence[str] | None = None
+    partition_keys: frozenset[str] | None = None
+
+    @property
+    def rows(self) -> int:
+        """Rows that the manifests promise."""
+        return sum(item.tables[self.table].rows for item in self.extracts.values())
+
+
+@dataclass(frozen=True)
+class LoadedTable:
+    """One table as it is in the database now.
+
+    Attributes:
+        table: Name of the published table.
+        name: Its name in the database, which may hold fewer letters.
+        schema: The schema it is in.
+        rows: Rows that were loaded; of partitions, theirs alone.
+        columns: Column name → the database's type.
+        added: Names of the columns that were added to a table that was there.
+        is_new: Whether the table was made, or made anew.
+    """
+
+    table: str
+    name: str
+    schema: str
+    rows: int
+    columns: Mapping[str, str]
+    added: tuple[str, ...]
+    is_new: bool
+
+
+def load_extract(
+    extract: PublishedExtract,
+    destination: Destination,
+    *,
+    tables: Collection[str] | None = None,
+    schema_changes: SchemaChanges = "add",
+) -> tuple[LoadedTable, ...]:
+    """Load an extract into a database, in place of what was loaded before.
+
+    An extract of a partition replaces the rows of that partition alone.
+
+    Args:
+        extract: What `ExtractWriter.publish` or `current_extract` gave.
+        destination: Where to load it.
+        tables: Names of the tables to load; None for all.
+        schema_changes: What may be done where a table in the database is different.
+
+    Returns:
+        Every table that was loaded, by name.
+
+    Raises:
+        TableError: The extract has no such table.
+        DestinationError: It could not be loaded; the database is as it was.
+        ConfigError: The driver is not installed, or there is no such `schema_changes`.
+    """
+    partition_key = extract.facts.get("partition")
+    names = sorted(extract.tables if tables is None else set(tables))
+    for name in names:
+        extract.file(name)  # says which tables there are
+    loads = [TableLoad(name, {partition_key: extract}) for name in names]
+    return load_tables(loads, destination, schema_changes=schema_changes)
+
+
+def load_tables(
+    loads: Sequence[TableLoad],
+    destination: Destination,
+    *,
+    schema_changes: SchemaChanges = "add",
+) -> tuple[LoadedTable, ...]:
+    """Load tables into a database in one transaction.
+
+    Args:
+        loads: What to load.
+        destination: Where to.
+        schema_changes: What may be done where a table in the database is different.
+
+    Returns:
+        Every table that was loaded, by name: loads that meet take the tables in one order.
+
+    Raises:
+        DestinationError: They could not be loaded; the database is as it was.
+        ConfigError: The driver is not installed, or there is no such `schema_changes`.
+    """
+    check_policy(schema_changes)
+    with destination.open() as database:
+        with database.refusing(f"prepare the schema {database.schema}"):
+            database.prepare()
+        return tuple(
+            _load(database, load, schema_changes)
+            for load in sorted(loads, key=lambda item: item.table)
+        )
+
+
+def _load(database: Database, load: TableLoad, policy: SchemaChanges) -> LoadedTable:
+    planned = plan_table(
+        load.table,
+        _schema_of(load),
+        database.limits,
+        key_columns=load.key_columns,
+        is_partitioned=None not in load.extracts,
+    )
+    with database.refusing(f"load table {load.table}"):
+        there = database.table_there(planned.name)
+        if there is not None:
+            _check_ours(database, load, there)
+        loaded = _fit_table(database, load, planned, there, policy)
+        _comment(database, load, planned, None if loaded.is_new else there)
+        if not loaded.is_new:
+            _make_room(database, load, planned, policy)
+        for key, extract in load.extracts.items():
+            database.append(planned.name, stream_rows(extract.file(load.table), planned, key))
+        _check_rows(database, load, planned)
+    return loaded
+
+
+def _schema_of(load: TableLoad) -> pa.Schema:
+    schemas = [read_schema(extract.file(load.table)) for extract in load.extracts.values()]
+    try:
+        return pa.unify_schemas(schemas)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise DestinationError(
+            f"The partitions of {load.table} were made by different designs of the study, and a "
+            "column has another type in some. Materialize the older ones again."
+        ) from error
+
+
+def _check_ours(database: Database, load: TableLoad, there: TableThere) -> None:
+    """Leave alone what somebody else made, or another study."""
+    if there.comment.endswith(_signature(load)):
+        return
+    whose = "holds another study" if _SIGNATURE in there.comment else "was not made by a load"
+    raise DestinationError(
+        f"The schema {database.schema} has a table {load.table} already, which {whose}. Nothing "
+        "was loaded. Load into a schema of the study's own, or drop the table."
+    )
+
+
+def _signature(load: TableLoad) -> str:
+    extract = next(iter(load.extracts.values()))
+    return f"{_SIGNATURE} {extract.facts.get('project_id', 'unknown')}."
+
+
+def _fit_table(
+    database: Database,
+    load: TableLoad,
+    planned: PlannedTable,
+    there: TableThere | None,
+    policy: SchemaChanges,
+) -> LoadedTable:
+    """Make the table, or make it fit."""
+    place = address(database.schema, planned.name)
+    changes = None if there is None else find_changes(planned, there)
+    is_new = changes is None or must_be_replaced(load.table, changes, policy)
+    added = () if is_new or changes is None else changes.added
+    if is_new and there is not None:
+        _check_replaceable(database, load, planned, there)
+        database.execute(f"drop table {place}")
+    if is_new:
+        database.execute(create_table(place, planned.columns, planned.key_columns))
+    for column in added:
+        database.execute(add_column(place, column))
+    return LoadedTable(
+        table=load.table,
+        name=planned.name,
+        schema=database.schema,
+        rows=load.rows,
+        columns={column.name: column.type for column in planned.columns},
+        added=tuple(column.name for column in added),
+        is_new=is_new,
+    )
+
+
+def _check_replaceable(
+    database: Database, load: TableLoad, planned: PlannedTable, there: TableThere
+) -> None:
+    """A table is made anew only where every row of it comes again."""
+    if not planned.is_partitioned or PARTITION_COLUMN not in there.types:
+        return
+    others = _partitions_there(database, planned) - set(load.extracts)
+    if load.partition_keys is not None:
+        others &= load.partition_keys
+    if others:
+        raise DestinationError(
+            f"Table {load.table} must be made anew, and holds rows of {len(others)} partitions "
+            "that are not loaded now. Nothing was loaded. Load all partitions in one run."
+        )
+
+
+def _make_room(
+    database: Database, load: TableLoad, planned: PlannedTable, policy: SchemaChanges
+) -> None:
+    """Delete what the new rows take the place of."""
+    place = address(database.schema, planned.name)
+    if not planned.is_partitioned:
+        database.execute(f"delete from {place}")
+        return
+    strays = _strays(database, load, planned)
+    if strays and policy != "replace":
+        names = ", ".join(sorted(key or "no partition" for key in strays))
+        raise DestinationError(
+            f"Table {load.table} holds rows of partitions that the study does not have: {names}. "
+            "Nothing would bring them up to date. Load with schema_changes='replace' to delete "
+            "them, or drop the table and load all partitions."
+        )
+    database.execute(delete_partitions(place, {*load.extracts, *strays}))
+    if planned.key_columns:
+        _delete_moved_rows(database, load, planned)
+
+
+def _strays(database: Database, load: TableLoad, planned: PlannedTable) -> set[str | None]:
+    there = _partitions_there(database, planned)
+    known = there - {None} if load.partition_keys is None else load.partition_keys
+    return there - known - set(load.extracts)
+
+
+def _partitions_there(database: Database, planned: PlannedTable) -> set[str | None]:
+    place = address(database.schema, planned.name)
+    return {key for (key,) in database.execute(list_partitions(place))}
+
+
+def _delete_moved_rows(database: Database, load: TableLoad, planned: PlannedTable) -> None:
+    """A record that has changed its group is in two partitions until the old one is loaded."""
+    place = address(database.schema, planned.name)
+    database.execute(key_table(_KEYS, planned))
+    for extract in load.extracts.values():
+        keys = stream_rows(extract.file(load.table), planned, None, only=planned.key_columns)
+        database.append(_KEYS, keys, is_temporary=True)
+    database.execute(delete_rows_of_keys(place, quoted(_KEYS), planned.key_columns))
+    database.execute(f"drop table {quoted(_KEYS)}")
+
+
+def _comment(
+    database: Database, load: TableLoad, planned: PlannedTable, there: TableThere | None
+) -> None:
+    """Say what the table and its columns hold, where that is not said yet."""
+    place = address(database.schema, planned.name)
+    comment = f"{planned.comment.removesuffix('.')}. {_signature(load)}"
+    known = {} if there is None else there.comments
+    if there is None or there.comment != comment:
+        database.execute(comment_on_table(place, comment))
+    for column in planned.columns:
+        if known.get(column.name, "") != column.comment:
+            database.execute(comment_on_column(place, column))
+
+
+def _check_rows(database: Database, load: TableLoad, planned: PlannedTable) -> None:
+    """Compare what is there now with what the manifests promise."""
+    keys = set(load.extracts) if planned.is_partitioned else None
+    ((found,),) = database.execute(count_rows(address(database.schema, planned.name), keys))
+    if found != load.rows:
+        raise DestinationError(
+            f"Table {load.table} has {found} rows after loading, where the extract has "
+            f"{load.rows}. Nothing was loaded."
+        )

@@ -1,0 +1,61 @@
+"""The rows of a published table as a stream that a database reads, one row group at a time."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from redcap_dagster.destinations.plan import PlannedColumn, PlannedTable, value_type
+
+_CELLS_OF_A_BATCH = 2_000_000
+_FEWEST_ROWS = 256
+
+
+def read_schema(path: Path) -> pa.Schema:
+    """The Arrow schema of a published file."""
+    with path.open("rb") as file:
+        return pq.read_schema(file)
+
+
+def stream_rows(
+    path: Path, planned: PlannedTable, partition_key: str | None, only: Sequence[str] | None = None
+) -> pa.RecordBatchReader:
+    """The rows of a published file, under the names that they have in the database.
+
+    Args:
+        path: The Parquet file, which stays open until the stream is read to its end.
+        planned: The table they go to. Columns that the file does not have are left out.
+        partition_key: What its column of partitions says.
+        only: Names of the columns wanted; None for all.
+    """
+    has = read_schema(path)
+    columns = [
+        column
+        for column in planned.columns
+        if (column.source in has.names or not column.source)
+        and (only is None or column.name in only)
+    ]
+    types = [value_type(has.field(item.source)) if item.source else pa.string() for item in columns]
+    schema = pa.schema(
+        [pa.field(item.name, kind) for item, kind in zip(columns, types, strict=True)]
+    )
+    return pa.RecordBatchReader.from_batches(
+        schema, _iter_batches(path, columns, schema, partition_key)
+    )
+
+
+def _iter_batches(
+    path: Path, columns: Sequence[PlannedColumn], schema: pa.Schema, partition_key: str | None
+) -> Iterator[pa.RecordBatch]:
+    sources = [column.source for column in columns if column.source]
+    size = max(_CELLS_OF_A_BATCH // max(len(sources), 1), _FEWEST_ROWS)
+    with path.open("rb") as opened, pq.ParquetFile(opened) as file:
+        for batch in file.iter_batches(size, columns=sources):
+            arrays = [
+                batch.column(item.source).cast(kind)
+                if item.source
+                else pa.repeat(pa.scalar(partition_key, pa.string()), batch.num_rows)
+                for item, kind in zip(columns, schema.types, strict=True)
+            ]
+            yield pa.record_batch(arrays, schema=schema)
