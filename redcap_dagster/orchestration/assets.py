@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from upath import UPath
 
 from redcap_dagster.errors import ConfigError
 from redcap_dagster.orchestration.attachments import DEFAULT_LARGEST_ATTACHMENT_BYTES
@@ -22,7 +23,7 @@ from redcap_dagster.orchestration.translator import (
 )
 from redcap_dagster.project import DriftKind, DriftPolicy, RedcapProject, merge_drift_policy
 from redcap_dagster.quality import QualityOptions
-from redcap_dagster.tables import DEFAULT_TABLE_OPTIONS, TableOptions
+from redcap_dagster.tables import DEFAULT_TABLE_OPTIONS, TableOptions, to_location
 
 _DEFAULT_QUALITY = QualityOptions()
 
@@ -30,7 +31,7 @@ _DEFAULT_QUALITY = QualityOptions()
 def redcap_assets(
     project: RedcapProject,
     *,
-    out_dir: str | Path | None = None,
+    out_dir: str | Path | UPath | None = None,
     name: str | None = None,
     key_prefix: str | Sequence[str] | None = None,
     translator: DagsterRedcapTranslator | None = None,
@@ -63,7 +64,8 @@ def redcap_assets(
 
     Args:
         project: The study's design, from a snapshot. Nothing is asked of REDCap here.
-        out_dir: Folder to publish the Parquet files in; made when it is not there. None for
+        out_dir: Folder to publish the Parquet files in, made when it is not there; or a place in
+            an object store, such as `s3://bucket/asthma` (`docs/tables.md`). None for
             `data/<prefix>`, or `data/<title of the project>` without a prefix.
         name: Name of the op; None makes one from prefix and project id. Unique in a code location.
         key_prefix: Put before every asset key.
@@ -91,7 +93,8 @@ def redcap_assets(
             `DEFAULT_DRIFT_POLICY` (`docs/partitions.md`): to note, to warn of, or to block.
 
     Raises:
-        ConfigError: Two tables get the same asset key, or an option names what is not there.
+        ConfigError: Two tables get the same asset key, an option names what is not there, or
+            `out_dir` is a place that nothing can be published in.
     """
     translator = translator or DagsterRedcapTranslator()
     prefix = [key_prefix] if isinstance(key_prefix, str) else list(key_prefix or [])
@@ -121,11 +124,11 @@ def redcap_assets(
             )
         props_by_key[spec.key] = props
         specs.append(spec)
-    folder = Path("data", *(prefix or [group_name(project)])) if out_dir is None else Path(out_dir)
+    default_dir = Path("data", *(prefix or [group_name(project)]))
     policy = merge_drift_policy(drift_policy or {})
     study = StudyAssets(
         project,
-        folder,
+        to_location(default_dir if out_dir is None else out_dir),
         props_by_key,
         table_options,
         partitions_def,
@@ -155,7 +158,7 @@ def redcap_assets(
 def build_redcap_assets(
     project: RedcapProject,
     *,
-    out_dir: str | Path | None = None,
+    out_dir: str | Path | UPath | None = None,
     resource_key: str = "redcap",
     name: str | None = None,
     key_prefix: str | Sequence[str] | None = None,
@@ -179,7 +182,7 @@ def build_redcap_assets(
 
     Args:
         project: The study's design, from a snapshot.
-        out_dir: Folder to publish the Parquet files in; see `redcap_assets`, as for all but
+        out_dir: Where to publish the Parquet files; see `redcap_assets`, as for all but
             `resource_key`.
         resource_key: Key of the `RedcapResource` in the definitions.
         name: See there.

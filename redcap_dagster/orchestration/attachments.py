@@ -4,9 +4,11 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import RawIOBase
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO, cast
 from uuid import uuid4
 
@@ -17,6 +19,7 @@ from redcap_dagster.api import RedcapClient
 from redcap_dagster.errors import RequestRejectedError
 from redcap_dagster.project import RedcapProject
 from redcap_dagster.tables import (
+    Location,
     TableColumn,
     TableSpec,
     current_extract,
@@ -107,14 +110,16 @@ class _CappedFile(RawIOBase):
 class AttachmentStore:
     """The files of a study, in the folder `attachments` of its tables.
 
+    A file is fetched to this machine's own disk and put where it belongs in one step.
+
     Attributes:
-        out_dir: The study's folder.
+        out_dir: The study's folder, or its place in an object store.
         client: Where to ask.
         project: The study's design as it is now.
         largest_bytes: Files that are larger are listed and not kept.
     """
 
-    out_dir: Path
+    out_dir: Location
     client: RedcapClient
     project: RedcapProject
     largest_bytes: int
@@ -185,15 +190,12 @@ class AttachmentStore:
         if before["document_id"] != document_id or not document_id.isdecimal():
             return False
         if before["status"] == _STORED:
-            return (self.out_dir / str(before["path"])).is_file()
+            return bool((self.out_dir / str(before["path"])).is_file())
         return before["status"] == self._too_large
 
     def _fetch(self, place: Mapping[str, Any], key: Sequence[str]) -> dict[str, Any]:
-        folder = self.out_dir / ATTACHMENTS
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        part = folder / f".part-{uuid4().hex}"
         instance = place["redcap_repeat_instance"]
-        try:
+        with self._part() as part:
             with _CappedFile(part, self.largest_bytes) as file:
                 info = self.client.stream_file(
                     cast("BinaryIO", file),  # in all that streaming needs
@@ -203,24 +205,44 @@ class AttachmentStore:
                     repeat_instance=int(instance) if instance else None,
                 )
             digest = _sha256(part)
-            path = folder / digest[:2] / digest
-            path.parent.mkdir(mode=0o700, exist_ok=True)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+            path = f"{ATTACHMENTS}/{digest[:2]}/{digest}"
+            self._keep(part, path)
         return {
             "file_name": info.name,
             "content_type": info.content_type,
             "sha256": digest,
-            "path": str(path.relative_to(self.out_dir)),
+            "path": path,
             "size_bytes": info.size,
         }
 
     def _remove_all_but(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        kept = {row["path"] for row in rows}
+        kept = {row["sha256"] for row in rows}
         for path in (self.out_dir / ATTACHMENTS).glob("*/*"):
-            if str(path.relative_to(self.out_dir)) not in kept:
+            if path.name not in kept:
                 path.unlink()
+
+    @contextmanager
+    def _part(self) -> Iterator[Path]:
+        """A file of its own to fetch into: where it can be renamed, or to be uploaded."""
+        if isinstance(self.out_dir, Path):
+            folder = self.out_dir / ATTACHMENTS
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            part = folder / f".part-{uuid4().hex}"
+            try:
+                yield part
+            finally:
+                part.unlink(missing_ok=True)
+        else:
+            with TemporaryDirectory(prefix="redcap-dagster-") as own:
+                yield Path(own, "part")
+
+    def _keep(self, part: Path, path: str) -> None:
+        target = self.out_dir / path
+        if isinstance(target, Path):
+            target.parent.mkdir(mode=0o700, exist_ok=True)
+            part.replace(target)
+        else:
+            target.fs.put_file(str(part), target.path)
 
 
 def _sha256(path: Path) -> str:

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from pathlib import Path
 
 import pyarrow as pa
 
@@ -11,7 +10,13 @@ from redcap_dagster.api import RedcapClient
 from redcap_dagster.errors import ConfigError
 from redcap_dagster.orchestration.metadata import as_text
 from redcap_dagster.orchestration.small_tables import text_spec, text_table
-from redcap_dagster.tables import TableSpec, current_extract, has_extract, read_published
+from redcap_dagster.tables import (
+    Location,
+    TableSpec,
+    current_extract,
+    has_extract,
+    read_published,
+)
 
 AUDIT_LOG = "audit_log"
 _COLUMNS = ("timestamp", "username", "action", "details", "record")
@@ -22,7 +27,7 @@ def plan_audit_log_table() -> TableSpec:
     return text_spec(AUDIT_LOG, "Audit log", _COLUMNS, ())
 
 
-def read_audit_log(client: RedcapClient, shelf: Path, partition_key: str | None) -> pa.Table:
+def read_audit_log(client: RedcapClient, shelf: Location, partition_key: str | None) -> pa.Table:
     """One day of the log, with what was published of it before.
 
     An entry stays once it was published, also where REDCap forgets it later: deleting a record
@@ -30,7 +35,7 @@ def read_audit_log(client: RedcapClient, shelf: Path, partition_key: str | None)
 
     Args:
         client: Where to ask. Its user needs the Logging right.
-        shelf: The folder in which this day was published before, or not.
+        shelf: The place in which this day was published before, or not.
         partition_key: The day of the server's local time, `2026-11-21`.
 
     Returns:
@@ -62,7 +67,7 @@ def _midnight(day: date, days: int = 0) -> datetime:
     return datetime.combine(day + timedelta(days=days), datetime.min.time())
 
 
-def _published_rows(shelf: Path) -> list[Mapping[str, str]]:
+def _published_rows(shelf: Location) -> list[Mapping[str, str]]:
     if not has_extract(shelf) or AUDIT_LOG not in current_extract(shelf).tables:
         return []
     rows: list[Mapping[str, str]] = read_published(shelf, AUDIT_LOG).to_pylist()

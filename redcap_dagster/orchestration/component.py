@@ -70,7 +70,9 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
     )
     out_dir: str | None = Field(
         default=None,
-        description="Folder to publish the Parquet files in; `data/<prefix>` by default.",
+        description="Folder to publish the Parquet files in, or a place in an object store; "
+        "`data/<prefix>` by default.",
+        examples=["data/asthma", "s3://bucket/asthma"],
     )
     include: list[str] | None = Field(
         default=None,

@@ -1,7 +1,6 @@
 """Up to where the project's log was read when a partition was published, kept in its manifest."""
 
 from collections.abc import Collection
-from pathlib import Path
 
 import dagster as dg
 
@@ -11,13 +10,13 @@ from redcap_dagster.export import ChangeFence, read_fence
 from redcap_dagster.orchestration.kinds import RECORD_KINDS
 from redcap_dagster.orchestration.study import StudyAssets
 from redcap_dagster.project import RedcapProject
-from redcap_dagster.tables import current_extract, has_extract
+from redcap_dagster.tables import Location, current_extract, has_extract
 
 FENCE_FACT = "change_fence"
 """The manifest's entry."""
 
 
-def published_fence(shelf: Path) -> ChangeFence | None:
+def published_fence(shelf: Location) -> ChangeFence | None:
     """The fence of what is published on a shelf; None without one.
 
     Raises:
@@ -56,7 +55,7 @@ def read_step_fence(
 
 def fence_fact(
     study: StudyAssets,
-    shelf: Path,
+    shelf: Location,
     keys: Collection[dg.AssetKey],
     fence: ChangeFence | None,
 ) -> dict[str, object]:

@@ -1,11 +1,9 @@
 """Feeds a study's data-quality rules with what a step exports, or with what was published."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from redcap_dagster.errors import TableError
 from redcap_dagster.project import RedcapProject
@@ -14,7 +12,9 @@ from redcap_dagster.tables import (
     QUALITY_FINDINGS,
     RECORDS,
     ExtractWriter,
+    Location,
     current_extract,
+    open_parquet,
     read_published,
 )
 
@@ -71,7 +71,7 @@ class FindingsWriter:
 
 def judge_published(
     judge: QualityJudge,
-    shelf: Path,
+    shelf: Location,
     tables: Mapping[str, str],
     *,
     judges_records: bool,
@@ -113,11 +113,11 @@ def judge_published(
             pass
 
 
-def _iter_records(path: Path) -> Iterator[pa.Table]:
+def _iter_records(file: Location) -> Iterator[pa.Table]:
     """The rows of `records` in pieces that hold all rows of each of their records."""
     held: pa.Table | None = None
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(_ROWS_READ_AT_ONCE):
+    with open_parquet(file) as opened:
+        for batch in opened.iter_batches(_ROWS_READ_AT_ONCE):
             rows = pa.Table.from_batches([batch])
             rows = rows if held is None else pa.concat_tables([held, rows])
             # An export names a record's rows one after the other.

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Literal
 
 import dagster as dg
@@ -11,7 +10,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from redcap_dagster.errors import ConfigError, TableError
-from redcap_dagster.tables import has_extract, read_published, to_pandas
+from redcap_dagster.tables import has_extract, read_published, to_location, to_pandas
 
 FrameKind = Literal["pandas", "arrow", "polars", "duckdb"]
 """As what a table is handed over."""
@@ -45,7 +44,10 @@ class RedcapParquetIOManager(dg.ConfigurableIOManager):
     metadata where a translator has changed the key.
     """
 
-    out_dir: str = Field(description="The study's folder, as given to `build_redcap_assets`.")
+    out_dir: str = Field(
+        description="The study's folder or its place in an object store, as given to "
+        "`build_redcap_assets`."
+    )
     frame: FrameKind = Field(
         default="pandas",
         description="What a parameter without an annotation gets: pandas, arrow, polars, duckdb.",
@@ -96,8 +98,9 @@ class RedcapParquetIOManager(dg.ConfigurableIOManager):
                 partitions do not fit together.
         """
         if partition_keys is None:
-            return read_published(Path(self.out_dir), table, columns)
-        shelves = [Path(self.out_dir, key.replace("|", "+")) for key in partition_keys]
+            return read_published(self.out_dir, table, columns)
+        out_dir = to_location(self.out_dir)
+        shelves = [out_dir / key.replace("|", "+") for key in partition_keys]
         lacking = sum(not has_extract(shelf) for shelf in shelves)
         if lacking or not shelves:
             raise TableError(

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import dagster as dg
@@ -50,12 +49,14 @@ from redcap_dagster.tables import (
     RECORDS,
     REJECTED_VALUES,
     ExtractWriter,
+    Location,
     PublishedExtract,
     TableOptions,
     TableSpec,
     current_extract,
+    find_shelves,
     gather_chunks,
-    has_extract,
+    open_shelf,
     plan_records_table,
     plan_tables,
     read_published,
@@ -358,7 +359,7 @@ class _Step:
             else:
                 yield self._rule_result(key, check_key.name)
 
-    def _schema_again(self, key: dg.AssetKey, shelves: Sequence[Path]) -> dg.AssetCheckResult:
+    def _schema_again(self, key: dg.AssetKey, shelves: Sequence[Location]) -> dg.AssetCheckResult:
         table = self.study.props[key].name
         instrument = self._live_spec(self.study.props[key]).instrument
         check = SchemaCheck(self.live, instrument, self.study.table_options)
@@ -385,14 +386,11 @@ class _Step:
                 events=parse_partition(partition, self.live).events,
             )
 
-    def _shelves_with(self, table: str) -> list[Path]:
+    def _shelves_with(self, table: str) -> list[Location]:
         """The study's shelf and those of its partitions, where they hold a table."""
         out_dir = self.study.out_dir
-        folders = [out_dir, *sorted(out_dir.iterdir())] if out_dir.is_dir() else []
         shelves = [
-            folder
-            for folder in folders
-            if has_extract(folder) and table in current_extract(folder).tables
+            shelf for shelf in find_shelves(out_dir) if table in current_extract(shelf).tables
         ]
         if not shelves:
             raise TableError(
@@ -452,7 +450,7 @@ class _Step:
         metadata = table_metadata(
             self._live_spec(props),
             item.extract.tables[props.name],
-            uri=self.study.shelf(item.partition_key) / "current" / f"{props.name}.parquet",
+            uri=open_shelf(self.study.shelf(item.partition_key)).address(item.extract, props.name),
             is_partition=item.partition_key is not None,
         )
         lineage = column_lineage(self._live_spec(props), self.study.props)

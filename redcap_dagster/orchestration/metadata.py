@@ -3,12 +3,11 @@
 import json
 import re
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TypeAlias
 
 import dagster as dg
 
-from redcap_dagster.tables import PublishedTable, TableColumn, TableSpec
+from redcap_dagster.tables import Location, PublishedTable, TableColumn, TableSpec
 
 RawMetadata: TypeAlias = int | str | dg.TableSchema | dg.TableColumnLineage
 """The kinds of metadata values that a table has."""
@@ -29,7 +28,7 @@ def column_schema(spec: TableSpec) -> dg.TableSchema:
 
 
 def table_metadata(
-    spec: TableSpec, table: PublishedTable, *, uri: Path, is_partition: bool
+    spec: TableSpec, table: PublishedTable, *, uri: Location, is_partition: bool
 ) -> dict[str, RawMetadata]:
     """What Dagster shows of a table that was published: rows, size, columns, where it is."""
     rows = "dagster/partition_row_count" if is_partition else "dagster/row_count"

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from weakref import WeakKeyDictionary
 
 import dagster as dg
@@ -12,7 +11,7 @@ from redcap_dagster.orchestration.attachments import DEFAULT_LARGEST_ATTACHMENT_
 from redcap_dagster.orchestration.translator import RedcapTableProps
 from redcap_dagster.project import DEFAULT_DRIFT_POLICY, DriftKind, DriftPolicy, RedcapProject
 from redcap_dagster.quality import QualityOptions
-from redcap_dagster.tables import DEFAULT_TABLE_OPTIONS, TableOptions
+from redcap_dagster.tables import DEFAULT_TABLE_OPTIONS, Location, TableOptions
 
 
 @dataclass(frozen=True)
@@ -21,8 +20,8 @@ class StudyAssets:
 
     Attributes:
         project: The design that the definitions were made from.
-        out_dir: Folder of the study's tables. Unpartitioned tables are published in it, those of
-            a partition in the folder of that name inside it.
+        out_dir: Folder of the study's tables, or their place in an object store. Unpartitioned
+            tables are published in it, those of a partition in the folder of that name inside it.
         props: Every table of the study, by the asset key the translator gave it.
         table_options: How the typed tables are laid out.
         partitions_def: Partitions of the records; None for none.
@@ -33,7 +32,7 @@ class StudyAssets:
     """
 
     project: RedcapProject
-    out_dir: Path
+    out_dir: Location
     props: dict[dg.AssetKey, RedcapTableProps]
     table_options: TableOptions = DEFAULT_TABLE_OPTIONS
     partitions_def: dg.PartitionsDefinition[str] | None = None
@@ -44,8 +43,8 @@ class StudyAssets:
         default_factory=lambda: DEFAULT_DRIFT_POLICY
     )
 
-    def shelf(self, partition_key: str | None) -> Path:
-        """The folder that a partition's tables are published in; None for the study's own.
+    def shelf(self, partition_key: str | None) -> Location:
+        """The place that a partition's tables are published in; None for the study's own.
 
         Its name is the partition key, with `+` for the `|` between crossed partitions.
         """

@@ -15,6 +15,7 @@ from redcap_dagster.tables.flat_tables import (
 from redcap_dagster.tables.frames import to_pandas
 from redcap_dagster.tables.gather import gather_chunks
 from redcap_dagster.tables.layout import plan_tables
+from redcap_dagster.tables.location import Location, open_parquet, to_location
 from redcap_dagster.tables.manifest import PublishedExtract, PublishedTable
 from redcap_dagster.tables.names import (
     MISSING_REASONS,
@@ -36,7 +37,9 @@ from redcap_dagster.tables.options import (
 from redcap_dagster.tables.publish import ExtractWriter
 from redcap_dagster.tables.shelf import (
     current_extract,
+    find_shelves,
     has_extract,
+    open_shelf,
     published_path,
     read_published,
     verify_extract,
@@ -67,6 +70,7 @@ __all__ = [
     "ChoiceStyle",
     "ColumnRole",
     "ExtractWriter",
+    "Location",
     "Placement",
     "PublishedExtract",
     "PublishedTable",
@@ -79,11 +83,14 @@ __all__ = [
     "cast_text",
     "companion_name",
     "current_extract",
+    "find_shelves",
     "format_layout",
     "gather_chunks",
     "has_extract",
     "label_name",
     "misfit_rule",
+    "open_parquet",
+    "open_shelf",
     "plan_missing_reasons_table",
     "plan_records_table",
     "plan_rejected_values_table",
@@ -92,6 +99,7 @@ __all__ = [
     "read_published",
     "split_chunk",
     "table_name",
+    "to_location",
     "to_pandas",
     "verify_extract",
 ]

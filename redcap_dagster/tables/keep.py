@@ -1,37 +1,14 @@
-"""What a new extract takes over from the one before: tables that it does not write itself."""
+"""What a new extract takes over from the one before: rows about tables it does not write itself."""
 
-import os
-import shutil
 from collections.abc import Collection
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from redcap_dagster.errors import TableError
-from redcap_dagster.tables.manifest import PublishedExtract, table_file
+from redcap_dagster.tables.location import open_parquet
+from redcap_dagster.tables.manifest import PublishedExtract
 from redcap_dagster.tables.names import STUDY_TABLE_NAMES, table_name
-from redcap_dagster.tables.shelf import current_extract, has_extract
-
-
-def previous_extract(shelf: Path) -> PublishedExtract | None:
-    """The extract that readers see now, or None when nothing has been published.
-
-    Raises:
-        TableError: There is one, and it cannot be read.
-    """
-    return current_extract(shelf) if has_extract(shelf) else None
-
-
-def link_table(previous: PublishedExtract, name: str, folder: Path) -> None:
-    """Put a table's file into another extract's folder, without copying it where that works."""
-    source, target = previous.file(name), table_file(folder, name)
-    try:
-        os.link(source, target)
-    except OSError:
-        # Not every file system has hard links.
-        shutil.copy2(source, target)
 
 
 def older_cell_facts(
@@ -49,7 +26,7 @@ def older_cell_facts(
     Raises:
         TableError: The record id field had another name then, so the rows cannot stand together.
     """
-    with pq.ParquetFile(previous.file(name)) as file:
+    with open_parquet(previous.file(name)) as file:
         rows = file.read()
     if rows.schema.names != schema.names:
         raise TableError(

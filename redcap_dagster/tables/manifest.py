@@ -5,12 +5,16 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow.parquet as pq
+from upath import UPath
 
 from redcap_dagster.errors import TableError
+from redcap_dagster.tables.location import Location
 from redcap_dagster.tables.parquet import file_sha256
+
+AnyLocation = TypeVar("AnyLocation", Path, UPath, Location)
 
 MANIFEST_NAME = "manifest.json"
 _FORMAT = "redcap-dagster extract"
@@ -42,18 +46,19 @@ class PublishedExtract:
     """An extract that readers see.
 
     Attributes:
-        path: Its folder, with one `<table>.parquet` for each table and the manifest.
+        path: Its folder, or its place in an object store, with one `<table>.parquet` for each
+            table and the manifest.
         extract_id: Its name.
         tables: Every table a reader finds, by name; also those kept from an older extract.
         facts: What else the manifest says: what the caller gave, and the conservation proof.
     """
 
-    path: Path
+    path: Location
     extract_id: str
     tables: Mapping[str, PublishedTable]
     facts: Mapping[str, Any]
 
-    def file(self, table: str) -> Path:
+    def file(self, table: str) -> Location:
         """The Parquet file of a table.
 
         Raises:
@@ -67,7 +72,7 @@ class PublishedExtract:
         return table_file(self.path, table)
 
 
-def table_file(folder: Path, table: str) -> Path:
+def table_file(folder: AnyLocation, table: str) -> AnyLocation:
     """Where a table lies in an extract's folder."""
     return folder / f"{table}.parquet"
 
@@ -85,8 +90,8 @@ def describe_file(path: Path, extract_id: str) -> PublishedTable:
     )
 
 
-def write_manifest(extract: PublishedExtract) -> None:
-    """Write an extract's manifest into its folder.
+def write_manifest(folder: Path, extract: PublishedExtract) -> None:
+    """Write an extract's manifest into a folder, in place of an earlier one.
 
     Raises:
         TableError: A fact has a name of the manifest's own.
@@ -101,8 +106,8 @@ def write_manifest(extract: PublishedExtract) -> None:
         "tables": {name: _as_plain(table) for name, table in extract.tables.items()},
         **extract.facts,
     }
-    path = extract.path / MANIFEST_NAME
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    path = folder / MANIFEST_NAME
+    descriptor = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(_as_lines(content, depth=2))
         file.write("\n")
@@ -130,7 +135,7 @@ def _as_lines(content: object, depth: int, margin: str = "") -> str:
     return "{\n" + ",\n".join(lines) + f"\n{margin}}}"
 
 
-def read_manifest(folder: Path) -> PublishedExtract:
+def read_manifest(folder: Location) -> PublishedExtract:
     """Read an extract's manifest.
 
     Raises:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from redcap_dagster.errors import TableError
 from redcap_dagster.tables.background import WriteQueue
+from redcap_dagster.tables.location import Location
 
 _READ_BYTES = 1 << 20
 
@@ -69,6 +70,18 @@ class ParquetSink:
         self._writer.close()
         _sync(self.path)
 
+    def reopened(self, row_count: int) -> "ParquetSink":
+        """The same file, once closed, to append to after its first rows; the others are gone."""
+        closed = self.path.rename(self.path.with_suffix(".closed"))
+        sink = ParquetSink(self.path, self.schema, self._rows_per_group, self._queue)
+        with pq.ParquetFile(closed) as file:
+            for batch in file.iter_batches():
+                rows = pa.Table.from_batches([batch])
+                sink.append(rows.slice(0, max(row_count - sink.row_count, 0)))
+        self._queue.finish()
+        closed.unlink()
+        return sink
+
     def abandon(self) -> None:
         """Let go of the file, whose content is no longer wanted."""
         self._held = []
@@ -87,7 +100,7 @@ class ParquetSink:
         self._held_rows = rows.num_rows - start
 
 
-def file_sha256(path: Path) -> str:
+def file_sha256(path: Location) -> str:
     """SHA-256 of a file's bytes, 64 hex digits."""
     digest = hashlib.sha256()
     with path.open("rb") as file:

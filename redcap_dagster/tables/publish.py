@@ -1,7 +1,9 @@
 """Writes an extract's tables chunk by chunk, and publishes them in one step."""
 
+import random
 import re
 import secrets
+import time
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -13,33 +15,37 @@ from typing import Any, final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from upath import UPath
 
 from redcap_dagster.errors import TableError
 from redcap_dagster.project import RedcapProject
 from redcap_dagster.tables.background import WriteQueue
 from redcap_dagster.tables.conservation import CellLedger
 from redcap_dagster.tables.flat_tables import plan_rejected_values_table
-from redcap_dagster.tables.keep import link_table, older_cell_facts, previous_extract
+from redcap_dagster.tables.keep import older_cell_facts
+from redcap_dagster.tables.location import writing_to
 from redcap_dagster.tables.manifest import (
     PublishedExtract,
     PublishedTable,
     describe_file,
+    read_manifest,
     table_file,
     write_manifest,
 )
 from redcap_dagster.tables.names import MISSING_REASONS, QUALITY_FINDINGS, RECORDS, REJECTED_VALUES
 from redcap_dagster.tables.parquet import ParquetSink
-from redcap_dagster.tables.shelf import Staging, shelf_lock, writing_to
+from redcap_dagster.tables.shelf import Turn, open_shelf
 from redcap_dagster.tables.spec import TableSpec
 from redcap_dagster.tables.split import ChunkSplitter, SplitChunk
+from redcap_dagster.tables.staging import LONGEST_WAIT_S, OvertakenError, Staging
 
 _MOST_ROWS_PER_GROUP = 131_072
 _FEWEST_ROWS_PER_GROUP = 2_048
 _HELD_CELLS = 8_000_000
 """Cells that all tables of a writer together hold back, about 70 MB."""
 
-
 _FINISHING_THREADS = 2
+_LONGEST_PAUSE_S = 0.5
 _CELL_TABLES = (REJECTED_VALUES, MISSING_REASONS, QUALITY_FINDINGS)
 """Tables of facts about cells, which also take over those of tables that are taken over."""
 
@@ -52,7 +58,8 @@ class ExtractWriter:
     see as it was, and nothing behind. Files are for their owner alone.
 
     Args:
-        shelf: The folder the study's extracts are published in; made when it is not there.
+        shelf: The place the study's extracts are published in: a folder, made when it is not
+            there, or a place in an object store, `s3://…`.
         project: The design the export was made with.
         specs: The tables to write from the export: instrument tables, `records`, or both. With
             instrument tables comes `rejected_values`, given or not; `missing_reasons` if given.
@@ -61,13 +68,13 @@ class ExtractWriter:
 
     def __init__(
         self,
-        shelf: str | Path,
+        shelf: str | Path | UPath,
         project: RedcapProject,
         specs: Sequence[TableSpec],
         *,
         extract_id: str | None = None,
     ) -> None:
-        self._shelf = Path(shelf)
+        self._shelf = open_shelf(shelf)
         self._project = project
         self._instrument_specs = tuple(spec for spec in specs if spec.instrument is not None)
         self._flat_specs = {spec.name: spec for spec in specs if spec.instrument is None}
@@ -89,10 +96,11 @@ class ExtractWriter:
 
     def __enter__(self) -> "ExtractWriter":
         _check_file_name(self._extract_id)
-        self._staging = Staging.begin(self._shelf, self._extract_id)
+        with writing_to(self._shelf.location):
+            self._staging = self._shelf.begin(self._extract_id)
         specs = (*self._instrument_specs, *self._flat_specs.values())
         rows = _rows_per_group(sum(len(spec.columns) for spec in specs))
-        with ExitStack() as on_failure, writing_to(self._shelf):
+        with ExitStack() as on_failure, writing_to(self._shelf.location):
             on_failure.callback(self._discard)
             for spec in specs:
                 self._open(spec.name, spec.arrow_schema, rows)
@@ -133,7 +141,7 @@ class ExtractWriter:
             ConservationError: A non-blank cell is in no table, or in two places.
         """
         split = self._split(chunk)
-        with writing_to(self._shelf):
+        with writing_to(self._shelf.location):
             for name, table in split.tables.items():
                 self._sinks[name].append(table)
             if REJECTED_VALUES in self._sinks:
@@ -154,7 +162,7 @@ class ExtractWriter:
         _check_file_name(name)
         if name in self._sinks:
             raise TableError(f"The extract has a table {name} already.")
-        with writing_to(self._shelf):
+        with writing_to(self._shelf.location):
             sink = self._open(name, table.schema, _rows_per_group(table.num_columns))
             sink.append(table)
 
@@ -169,7 +177,7 @@ class ExtractWriter:
         if name not in self._sinks:
             self.write_table(name, rows)
             return
-        with writing_to(self._shelf):
+        with writing_to(self._shelf.location):
             self._sinks[name].append(rows)
 
     def read_back(self, name: str, columns: Sequence[str]) -> pa.Table:
@@ -180,7 +188,7 @@ class ExtractWriter:
         """
         if name not in self._sinks:
             raise TableError(f"The extract {self._extract_id} writes no table {name}.")
-        with writing_to(self._shelf):
+        with writing_to(self._shelf.location):
             self._queue.finish()
             self._sinks[name].close()
             with pq.ParquetFile(self._sinks[name].path) as file:
@@ -210,26 +218,63 @@ class ExtractWriter:
         if self._staging is None:
             raise TableError("publish works inside the writer's with block, and once.")
         self._ledger.check()
-        names = [name for name in self._sinks if name not in _CELL_TABLES]
-        with writing_to(self._shelf):
+        begun = time.monotonic()
+        with writing_to(self._shelf.location):
             self._queue.finish()
-            with ThreadPoolExecutor(_FINISHING_THREADS) as pool:
-                finished = dict(zip(names, pool.map(self._finish, names), strict=True))
-            with shelf_lock(self._shelf):
-                kept = self._keep_older_tables(known_tables)
-                for name in (name for name in self._sinks if name in _CELL_TABLES):
-                    finished[name] = self._finish(name)
-                extract = PublishedExtract(
-                    path=self._staging.folder,
-                    extract_id=self._extract_id,
-                    tables={**kept, **finished},
-                    facts={"conservation": self._ledger.to_manifest(), **(facts or {})},
-                )
-                write_manifest(extract)
-                path = self._staging.publish()
+            own = self._finish_own_tables()
+            own_rows = {name: sink.row_count for name, sink in self._cell_sinks().items()}
+            while True:
+                try:
+                    extract = self._publish_after_the_last(self._staging, own, facts, known_tables)
+                    break
+                except OvertakenError:
+                    self._wait_after_others(begun)
+                    self._reopen_cell_tables(own_rows)
         self._queue.stop()
         self._staging = None
-        return replace(extract, path=path)
+        return extract
+
+    def _finish_own_tables(self) -> dict[str, PublishedTable]:
+        names = [name for name in self._sinks if name not in _CELL_TABLES]
+        with ThreadPoolExecutor(_FINISHING_THREADS) as pool:
+            return dict(zip(names, pool.map(self._finish, names), strict=True))
+
+    def _cell_sinks(self) -> dict[str, ParquetSink]:
+        return {name: sink for name, sink in self._sinks.items() if name in _CELL_TABLES}
+
+    def _publish_after_the_last(
+        self,
+        staging: Staging,
+        own: Mapping[str, PublishedTable],
+        facts: Mapping[str, Any] | None,
+        known_tables: Collection[str] | None,
+    ) -> PublishedExtract:
+        """Take over what the last extract has, and take its place."""
+        with self._shelf.turn(staging) as turn:
+            kept = self._keep_older_tables(turn, known_tables)
+            self._queue.finish()
+            cell_tables = {name: self._finish(name) for name in self._cell_sinks()}
+            extract = PublishedExtract(
+                path=staging.folder,
+                extract_id=self._extract_id,
+                tables={**kept, **own, **cell_tables},
+                facts={"conservation": self._ledger.to_manifest(), **(facts or {})},
+            )
+            write_manifest(staging.folder, extract)
+            return replace(extract, path=turn.publish(extract))
+
+    def _wait_after_others(self, begun: float) -> None:
+        if time.monotonic() - begun > LONGEST_WAIT_S:
+            raise TableError(
+                f"Others have been publishing in {self._shelf.location} for {LONGEST_WAIT_S:.0f} "
+                "seconds. Nothing was published; try again when they are done."
+            )
+        time.sleep(random.uniform(0, _LONGEST_PAUSE_S))  # noqa: S311 - so that they part
+
+    def _reopen_cell_tables(self, own_rows: Mapping[str, int]) -> None:
+        """Take back what was taken over: the last extract is another one now."""
+        for name, sink in self._cell_sinks().items():
+            self._sinks[name] = sink.reopened(own_rows[name])
 
     def _discard(self) -> None:
         """Remove what was written and not published."""
@@ -262,20 +307,21 @@ class ExtractWriter:
         sink.close()
         return describe_file(sink.path, self._extract_id)
 
-    def _keep_older_tables(self, known_tables: Collection[str] | None) -> dict[str, PublishedTable]:
-        previous = previous_extract(self._shelf)
-        if previous is None or self._staging is None:
+    def _keep_older_tables(
+        self, turn: Turn, known_tables: Collection[str] | None
+    ) -> dict[str, PublishedTable]:
+        if turn.previous is None:
             return {}
+        previous = read_manifest(turn.previous)
         kept = {
             name: table
             for name, table in previous.tables.items()
             if name not in self._sinks and (known_tables is None or name in known_tables)
         }
         for name in kept:
-            link_table(previous, name, self._staging.folder)
-        for name in _CELL_TABLES:
-            if name in self._sinks and name in previous.tables:
-                sink = self._sinks[name]
+            turn.keep(previous.file(name))
+        for name, sink in self._cell_sinks().items():
+            if name in previous.tables:
                 sink.append(older_cell_facts(previous, name, kept, sink.schema))
         return kept
 

@@ -1,49 +1,86 @@
-"""A shelf: the folder in which a study's extracts are published, and how readers find them.
+"""A shelf: the place in which a study's extracts are published, and how readers find them.
 
-::
-
-    <shelf>/current                  link to the extract that readers see
-    <shelf>/extracts/<extract_id>/   <table>.parquet for each table, and manifest.json
-    <shelf>/.staging-<extract_id>/   an extract being written; nobody reads it
-
-Only this module knows these names. A folder appears under `extracts` whole, and `current` changes
-in one step, so that a reader sees an old extract or a new one, and nothing between.
+It is a folder (`folder_shelf`) or lies in an object store (`object_shelf`). Either way an extract
+becomes visible whole and in one step, the one before it stays for those who are reading it, and a
+reader that has found an extract finds all its tables.
 """
 
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Protocol
 
 import pyarrow as pa
-import pyarrow.parquet as pq
-from filelock import FileLock, Timeout
+from upath import UPath
 
 from redcap_dagster.errors import TableError
 from redcap_dagster.tables.choices import with_categories
+from redcap_dagster.tables.folder_shelf import FolderShelf
+from redcap_dagster.tables.location import Location, open_parquet, reading_from, to_location
 from redcap_dagster.tables.manifest import (
     MANIFEST_NAME,
     PublishedExtract,
     read_manifest,
     table_file,
 )
-from redcap_dagster.tables.parquet import file_sha256, sync_folder
-
-_CURRENT = "current"
-_EXTRACTS = "extracts"
-_STAGING = ".staging-"
-_OWNER_ONLY = 0o700
-_LOCK_TIMEOUT_S = 300.0
+from redcap_dagster.tables.object_shelf import ObjectShelf
+from redcap_dagster.tables.parquet import file_sha256
+from redcap_dagster.tables.staging import Staging
 
 
-def has_extract(shelf: Path) -> bool:
+class Turn(Protocol):
+    """One attempt to publish on a shelf."""
+
+    @property
+    def previous(self) -> Location | None:
+        """Place of the extract that readers see; None without one."""
+
+    def keep(self, file: Location) -> None:
+        """Take over a file of the extract before."""
+
+    def publish(self, extract: PublishedExtract) -> Location:
+        """Let readers see what was written, and return where it lies."""
+
+
+class Shelf(Protocol):
+    """What publishing and reading need of a kind of place."""
+
+    @property
+    def location(self) -> Location:
+        """The place."""
+
+    def current(self) -> Location | None:
+        """The place of the extract that readers see; None without one."""
+
+    def address(self, extract: PublishedExtract, table: str) -> Location:
+        """Where readers find a table of the extract."""
+
+    def begin(self, extract_id: str) -> Staging:
+        """Make a folder to write an extract in."""
+
+    def turn(self, staging: Staging) -> AbstractContextManager[Turn]:
+        """Begin to publish; raises `OvertakenError` where somebody else was faster."""
+
+
+def open_shelf(place: str | Path | UPath) -> Shelf:
+    """The shelf of a folder or of a place in an object store; nothing is read or made.
+
+    Raises:
+        ConfigError: Another kind of place, or one whose client is not installed.
+    """
+    location = to_location(place)
+    return FolderShelf(location) if isinstance(location, Path) else ObjectShelf(location)
+
+
+def has_extract(shelf: str | Path | UPath) -> bool:
     """Whether anything has been published on the shelf."""
-    return (Path(shelf) / _CURRENT).is_symlink()
+    opened = open_shelf(shelf)
+    with reading_from(opened.location):
+        return opened.current() is not None
 
 
-def current_extract(shelf: Path) -> PublishedExtract:
-    """The extract that readers see now, by the folder it really lies in.
+def current_extract(shelf: str | Path | UPath) -> PublishedExtract:
+    """The extract that readers see now, by the place it really lies in.
 
     Its files stay where they are while the next extract is published, so several tables can be
     read that belong together.
@@ -51,33 +88,59 @@ def current_extract(shelf: Path) -> PublishedExtract:
     Raises:
         TableError: Nothing has been published on the shelf.
     """
-    if not has_extract(shelf):
+    extract = find_extract(shelf)
+    if extract is None:
         raise TableError(f"Nothing has been published in {shelf}. Materialize the study first.")
-    return read_manifest((Path(shelf) / _CURRENT).resolve())
+    return extract
 
 
-def published_path(shelf: Path, table: str) -> Path:
-    """The file of a table that readers see. The same path holds the next extract's table later.
+def find_extract(shelf: str | Path | UPath) -> PublishedExtract | None:
+    """The extract that readers see now; None when nothing has been published.
+
+    Raises:
+        TableError: There is one, and it cannot be read.
+    """
+    opened = open_shelf(shelf)
+    with reading_from(opened.location):
+        place = opened.current()
+        return None if place is None else read_manifest(place)
+
+
+def find_shelves(place: str | Path | UPath) -> list[Location]:
+    """A study's own shelf and those of its partitions inside it, where there is an extract."""
+    location = to_location(place)
+    with reading_from(location):
+        inside: list[Location] = list(location.iterdir()) if location.is_dir() else []
+    return [shelf for shelf in (location, *sorted(inside, key=str)) if has_extract(shelf)]
+
+
+def published_path(shelf: str | Path | UPath, table: str) -> Location:
+    """The file of a table that readers see.
+
+    In a folder the same path holds the next extract's table later; in an object store the file is
+    gone two extracts later.
 
     Raises:
         TableError: Nothing has been published on the shelf, or no such table.
     """
-    current_extract(shelf).file(table)
-    return table_file(Path(shelf) / _CURRENT, table)
+    return open_shelf(shelf).address(current_extract(shelf), table)
 
 
-def read_published(shelf: Path, table: str, columns: Sequence[str] | None = None) -> pa.Table:
+def read_published(
+    shelf: str | Path | UPath, table: str, columns: Sequence[str] | None = None
+) -> pa.Table:
     """Read a published table.
 
     Args:
-        shelf: The folder the study's extracts are published in.
+        shelf: The place the study's extracts are published in: a folder, or `s3://…`.
         table: Name of the table.
         columns: Names of the columns to read, in the order wanted; None for all.
 
     Raises:
         TableError: Nothing has been published on the shelf, or no such table or column.
     """
-    with pq.ParquetFile(current_extract(shelf).file(table)) as file:
+    path = current_extract(shelf).file(table)
+    with reading_from(path), open_parquet(path) as file:
         if columns is None:
             return with_categories(file.read())
         unknown = [name for name in columns if name not in file.schema_arrow.names]
@@ -86,158 +149,31 @@ def read_published(shelf: Path, table: str, columns: Sequence[str] | None = None
         return with_categories(file.read(columns=list(columns)).select(list(columns)))
 
 
-def verify_extract(folder: Path) -> tuple[str, ...]:
+def verify_extract(place: str | Path | UPath) -> tuple[str, ...]:
     """Compare the files of an extract with its manifest.
+
+    Args:
+        place: Where the extract lies, `PublishedExtract.path`.
 
     Returns:
         One sentence for each table that is missing or was changed, and each file that does not
         belong there; empty when the extract is as it was published.
 
     Raises:
-        TableError: The folder has no manifest that can be read.
+        TableError: The place has no manifest that can be read.
     """
-    extract = read_manifest(Path(folder))
-    findings = []
-    for name, table in extract.tables.items():
-        path = table_file(extract.path, name)
-        if not path.exists():
-            findings.append(f"The file of table {name} is missing.")
-        elif path.stat().st_size != table.bytes or file_sha256(path) != table.sha256:
-            findings.append(f"The file of table {name} is not the one that was published.")
-    expected = {MANIFEST_NAME, *(table_file(extract.path, name).name for name in extract.tables)}
-    strangers = sorted(path.name for path in extract.path.iterdir() if path.name not in expected)
+    location = to_location(place)
+    with reading_from(location):
+        extract = read_manifest(location)
+        sizes = {path.name: path.stat().st_size for path in location.iterdir()}
+        findings = []
+        for name, table in extract.tables.items():
+            path = table_file(location, name)
+            if path.name not in sizes:
+                findings.append(f"The file of table {name} is missing.")
+            elif sizes[path.name] != table.bytes or file_sha256(path) != table.sha256:
+                findings.append(f"The file of table {name} is not the one that was published.")
+    expected = {MANIFEST_NAME, *(table_file(location, name).name for name in extract.tables)}
+    strangers = sorted(sizes.keys() - expected)
     findings += [f"The file {name} does not belong to the extract." for name in strangers]
     return tuple(findings)
-
-
-@dataclass(frozen=True)
-class Staging:
-    """An extract's folder while it is written: nobody else writes in it, nobody reads it.
-
-    Attributes:
-        shelf: The shelf it will be published on.
-        extract_id: Name of the extract.
-        owner: Held while the folder is in use, so that the folder of a process that died can be
-            told from one that is being written.
-    """
-
-    shelf: Path
-    extract_id: str
-    owner: FileLock
-
-    @classmethod
-    def begin(cls, shelf: Path, extract_id: str) -> "Staging":
-        """Make the folder, and clear away those of processes that died.
-
-        Raises:
-            TableError: The shelf cannot be written to, or the extract is there already.
-        """
-        with writing_to(shelf):
-            shelf.mkdir(parents=True, exist_ok=True, mode=_OWNER_ONLY)
-            with shelf_lock(shelf):
-                _remove_abandoned(shelf)
-                staging = cls(shelf, extract_id, _owner_lock(shelf, extract_id))
-                if (shelf / _EXTRACTS / extract_id).exists():
-                    raise TableError(f"Extract {extract_id} has been published in {shelf} before.")
-                staging.owner.acquire(timeout=0)
-                staging.folder.mkdir(mode=_OWNER_ONLY)
-        return staging
-
-    @property
-    def folder(self) -> Path:
-        """Where the extract's files are written."""
-        return self.shelf / f"{_STAGING}{self.extract_id}"
-
-    def publish(self) -> Path:
-        """Let readers see the folder in place of the one before; the shelf must be locked.
-
-        Returns:
-            Where the extract lies now.
-        """
-        target = self.shelf / _EXTRACTS / self.extract_id
-        target.parent.mkdir(exist_ok=True, mode=_OWNER_ONLY)
-        previous = _linked_extract(self.shelf)
-        sync_folder(self.folder)
-        self.folder.rename(target)
-        sync_folder(target.parent)
-        _point_current_at(self.shelf, self.extract_id)
-        _remove_but(self.shelf, {self.extract_id, previous})
-        self.end()
-        return target
-
-    def end(self) -> None:
-        """Remove what is left of the folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.owner.release()
-        Path(self.owner.lock_file).unlink(missing_ok=True)
-
-
-@contextmanager
-def shelf_lock(shelf: Path) -> Iterator[None]:
-    """Let one process at a time begin or publish an extract.
-
-    Raises:
-        TableError: Another process keeps the shelf for minutes.
-    """
-    lock = FileLock(shelf / ".lock", mode=0o600, thread_local=False)
-    try:
-        lock.acquire(timeout=_LOCK_TIMEOUT_S)
-    except Timeout:
-        raise TableError(
-            f"Another process has been publishing in {shelf} for {_LOCK_TIMEOUT_S:.0f} seconds. "
-            "Nothing was published; try again when it is done."
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-@contextmanager
-def writing_to(shelf: Path) -> Iterator[None]:
-    """Turn a failure of the file system into a `TableError` that says what readers see."""
-    try:
-        yield
-    except OSError as error:
-        raise TableError(
-            f"Tables could not be written in {shelf}: {error.strerror or type(error).__name__}. "
-            "What readers see is unchanged."
-        ) from error
-
-
-def _owner_lock(shelf: Path, extract_id: str) -> FileLock:
-    return FileLock(shelf / f"{_STAGING}{extract_id}.lock", mode=0o600, thread_local=False)
-
-
-def _remove_abandoned(shelf: Path) -> None:
-    names = {path.name.removesuffix(".lock") for path in shelf.glob(f"{_STAGING}*")}
-    for name in names:
-        extract_id = name.removeprefix(_STAGING)
-        staging = Staging(shelf, extract_id, _owner_lock(shelf, extract_id))
-        try:
-            staging.owner.acquire(timeout=0)
-        except Timeout:
-            continue  # being written
-        staging.end()
-
-
-def _linked_extract(shelf: Path) -> str | None:
-    current = shelf / _CURRENT
-    return current.readlink().name if current.is_symlink() else None
-
-
-def _point_current_at(shelf: Path, extract_id: str) -> None:
-    link = shelf / f".{_CURRENT}-{extract_id}"
-    link.symlink_to(Path(_EXTRACTS) / extract_id, target_is_directory=True)
-    try:
-        link.replace(shelf / _CURRENT)
-    except OSError:
-        link.unlink()
-        raise
-    sync_folder(shelf)
-
-
-def _remove_but(shelf: Path, kept: set[str | None]) -> None:
-    for folder in (shelf / _EXTRACTS).iterdir():
-        if folder.name not in kept:
-            shutil.rmtree(folder, ignore_errors=True)

@@ -296,7 +296,7 @@ def test_tables_are_copied_where_files_cannot_be_linked(
     def refuse(*_: object) -> None:
         raise OSError(95, "Operation not supported")
 
-    monkeypatch.setattr("redcap_dagster.tables.keep.os.link", refuse)
+    monkeypatch.setattr("redcap_dagster.tables.folder_shelf.os.link", refuse)
     for name in ("users", "metadata"):
         with ExtractWriter(tmp_path, project, []) as writer:
             writer.write_table(name, USERS)

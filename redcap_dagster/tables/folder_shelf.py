@@ -1,0 +1,125 @@
+"""A shelf in a folder.
+
+::
+
+    <shelf>/current                  link to the extract that readers see
+    <shelf>/extracts/<extract_id>/   <table>.parquet for each table, and manifest.json
+
+Only this module knows these names. A folder appears under `extracts` whole, and `current` changes
+in one step, so that a reader sees an old extract or a new one, and nothing between.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from redcap_dagster.errors import TableError
+from redcap_dagster.tables.location import Location
+from redcap_dagster.tables.manifest import PublishedExtract
+from redcap_dagster.tables.parquet import sync_folder
+from redcap_dagster.tables.staging import OWNER_ONLY, Staging, folder_lock
+
+_CURRENT = "current"
+_EXTRACTS = "extracts"
+
+
+@dataclass(frozen=True)
+class FolderShelf:
+    """Extracts in a folder, one of them visible."""
+
+    location: Path
+
+    def current(self) -> Path | None:
+        """The folder of the extract that readers see; None without one."""
+        link = self.location / _CURRENT
+        return link.resolve() if link.is_symlink() else None
+
+    def address(self, extract: PublishedExtract, table: str) -> Path:
+        """Where readers find a table. The same path holds the next extract's table later.
+
+        Raises:
+            TableError: The extract has no such table.
+        """
+        return self.location / _CURRENT / extract.file(table).name
+
+    def begin(self, extract_id: str) -> Staging:
+        """Make a folder to write an extract in.
+
+        Raises:
+            TableError: The extract is there already, or another process keeps the shelf.
+        """
+        self.location.mkdir(parents=True, exist_ok=True, mode=OWNER_ONLY)
+        with folder_lock(self.location):
+            if (self.location / _EXTRACTS / extract_id).exists():
+                raise TableError(
+                    f"Extract {extract_id} has been published in {self.location} before."
+                )
+            return Staging.make(self.location, extract_id)
+
+    @contextmanager
+    def turn(self, staging: Staging) -> Iterator["FolderTurn"]:
+        """Let one process at a time publish.
+
+        Raises:
+            TableError: Another process keeps the shelf for minutes.
+        """
+        with folder_lock(self.location):
+            yield FolderTurn(self.location, staging, self.current())
+
+
+@dataclass(frozen=True)
+class FolderTurn:
+    """The time in which nobody else publishes on the shelf.
+
+    Attributes:
+        shelf: The shelf's folder.
+        staging: What is to be published.
+        previous: Folder of the extract that readers see till then; None without one.
+    """
+
+    shelf: Path
+    staging: Staging
+    previous: Path | None
+
+    def keep(self, file: Location) -> None:
+        """Take over a file of the extract before, without copying it where that works."""
+        source, target = Path(str(file)), self.staging.folder / file.name
+        try:
+            os.link(source, target)
+        except OSError:
+            # Not every file system has hard links.
+            shutil.copy2(source, target)
+
+    def publish(self, extract: PublishedExtract) -> Path:
+        """Let readers see the staging folder in place of the extract before.
+
+        Returns:
+            Where the extract lies now.
+        """
+        staging = self.staging
+        target = self.shelf / _EXTRACTS / extract.extract_id
+        target.parent.mkdir(exist_ok=True, mode=OWNER_ONLY)
+        sync_folder(staging.folder)
+        staging.folder.rename(target)
+        sync_folder(target.parent)
+        _point_current_at(self.shelf, target.name)
+        kept = {target.name, self.previous.name if self.previous else None}
+        for folder in target.parent.iterdir():
+            if folder.name not in kept:
+                shutil.rmtree(folder, ignore_errors=True)
+        staging.end()
+        return target
+
+
+def _point_current_at(shelf: Path, extract_id: str) -> None:
+    link = shelf / f".{_CURRENT}-{extract_id}"
+    link.symlink_to(Path(_EXTRACTS) / extract_id, target_is_directory=True)
+    try:
+        link.replace(shelf / _CURRENT)
+    except OSError:
+        link.unlink()
+        raise
+    sync_folder(shelf)

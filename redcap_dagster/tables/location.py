@@ -1,0 +1,132 @@
+"""Where tables lie: a folder, or a place in an object store."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import NamedTuple, TypeAlias
+
+import fsspec
+import pyarrow.parquet as pq
+from upath import UPath
+
+from redcap_dagster.errors import ConfigError, TableError
+
+Location: TypeAlias = Path | UPath
+"""A folder or file: a `Path` on this machine, a `UPath` in an object store."""
+
+
+class _Store(NamedTuple):
+    """What a kind of object store needs, and what its client raises beside `OSError`."""
+
+    extra: str
+    errors: tuple[str, ...]
+
+
+_S3 = _Store("s3", ("botocore.exceptions:BotoCoreError",))
+_GCS = _Store("gcs", ("gcsfs.retry:HttpError", "google.auth.exceptions:GoogleAuthError"))
+_AZURE = _Store("azure", ("azure.core.exceptions:AzureError",))
+_STORES = {
+    "s3": _S3,
+    "s3a": _S3,
+    "gs": _GCS,
+    "gcs": _GCS,
+    "az": _AZURE,
+    "abfs": _AZURE,
+    "abfss": _AZURE,
+}
+_FOLDERS = ("", "file", "local")
+_MEMORY = "memory"
+"""Of this process alone; for tests."""
+
+
+def to_location(address: str | Path | UPath) -> Location:
+    """Read an address: a folder's path, or the URL of a place in an object store.
+
+    Nothing is asked of the store. Credentials come from its client's usual environment, or with a
+    `UPath` that was made with them.
+
+    Args:
+        address: `data/asthma`, `s3://bucket/asthma`, `gs://…` or `az://…`.
+
+    Raises:
+        ConfigError: Another kind of place, or one whose client is not installed.
+    """
+    if isinstance(address, Path):
+        return Path(address)
+    place = UPath(address)
+    if place.protocol in _FOLDERS:
+        return Path(place.path)
+    if place.protocol != _MEMORY:
+        _check_client(place)
+    # A listing that is remembered would not show what another machine has published since.
+    return UPath(place, use_listings_cache=False)
+
+
+def open_parquet(file: Location) -> pq.ParquetFile:
+    """Open a Parquet file for reading; a context manager, which closes it."""
+    if isinstance(file, Path):
+        return pq.ParquetFile(file)
+    return pq.ParquetFile(file.path, filesystem=file.fs, pre_buffer=True)
+
+
+@contextmanager
+def writing_to(shelf: Location) -> Iterator[None]:
+    """Turn a failure of the file system or store into one that says what readers see.
+
+    Raises:
+        TableError: In place of the failure.
+    """
+    try:
+        yield
+    except _errors_of(shelf) as error:
+        raise TableError(
+            f"Tables could not be written in {shelf}: {_reason(error)}. "
+            "What readers see is unchanged."
+        ) from error
+
+
+@contextmanager
+def reading_from(shelf: Location) -> Iterator[None]:
+    """Turn a failure of an object store into a sentence; a folder's stays what it is.
+
+    Raises:
+        TableError: In place of the failure.
+    """
+    try:
+        yield
+    except _errors_of_store(shelf) as error:
+        raise TableError(f"Tables could not be read from {shelf}: {_reason(error)}.") from error
+
+
+def _check_client(place: UPath) -> None:
+    store = _STORES.get(place.protocol)
+    if store is None:
+        raise ConfigError(
+            f"Tables cannot be published under {place.protocol}://. Give a folder, or a place in "
+            "an object store: s3://, gs://, az:// or abfs://."
+        )
+    try:
+        fsspec.get_filesystem_class(place.protocol)
+    except ImportError as error:
+        raise ConfigError(
+            f"{place.protocol}:// needs a client that is not installed: "
+            f"pip install 'redcap-dagster[{store.extra}]'"
+        ) from error
+
+
+def _errors_of(place: Location) -> tuple[type[Exception], ...]:
+    return (OSError, *_errors_of_store(place))
+
+
+def _errors_of_store(place: Location) -> tuple[type[Exception], ...]:
+    """What the store's client raises; nothing for a folder."""
+    store = None if isinstance(place, Path) else _STORES.get(place.protocol)
+    if store is None:
+        return ()
+    return (PermissionError, *map(resolve_name, store.errors))
+
+
+def _reason(error: BaseException) -> str:
+    words = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
+    return str(words).rstrip(".")
