@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeAlias
 
 import fsspec
 import pyarrow.parquet as pq
+from fsspec.utils import get_protocol
 from upath import UPath
 
 from redcap_dagster.errors import ConfigError, TableError
@@ -54,13 +55,13 @@ def to_location(address: str | Path | UPath) -> Location:
     """
     if isinstance(address, Path):
         return Path(address)
-    place = UPath(address)
-    if place.protocol in _FOLDERS:
-        return Path(place.path)
-    if place.protocol != _MEMORY:
-        _check_client(place)
+    protocol = get_protocol(address) if isinstance(address, str) else address.protocol
+    if protocol in _FOLDERS:
+        return Path(UPath(address).path)
+    if protocol != _MEMORY:
+        _check_client(protocol)
     # A listing that is remembered would not show what another machine has published since.
-    return UPath(place, use_listings_cache=False)
+    return UPath(address, use_listings_cache=False)
 
 
 def open_parquet(file: Location) -> pq.ParquetFile:
@@ -99,18 +100,18 @@ def reading_from(shelf: Location) -> Iterator[None]:
         raise TableError(f"Tables could not be read from {shelf}: {_reason(error)}.") from error
 
 
-def _check_client(place: UPath) -> None:
-    store = _STORES.get(place.protocol)
+def _check_client(protocol: str) -> None:
+    store = _STORES.get(protocol)
     if store is None:
         raise ConfigError(
-            f"Tables cannot be published under {place.protocol}://. Give a folder, or a place in "
+            f"Tables cannot be published under {protocol}://. Give a folder, or a place in "
             "an object store: s3://, gs://, az:// or abfs://."
         )
     try:
-        fsspec.get_filesystem_class(place.protocol)
+        fsspec.get_filesystem_class(protocol)
     except ImportError as error:
         raise ConfigError(
-            f"{place.protocol}:// needs a client that is not installed: "
+            f"{protocol}:// needs a client that is not installed: "
             f"pip install 'redcap-dagster[{store.extra}]'"
         ) from error
 
