@@ -1,25 +1,27 @@
 """The rows of a published table as a stream that a database reads, one row group at a time."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from redcap_dagster.destinations.plan import PlannedColumn, PlannedTable, value_type
+from redcap_dagster.tables import Location, open_parquet
 
 _CELLS_OF_A_BATCH = 2_000_000
 _FEWEST_ROWS = 256
 
 
-def read_schema(path: Path) -> pa.Schema:
+def read_schema(path: Location) -> pa.Schema:
     """The Arrow schema of a published file."""
-    with path.open("rb") as file:
-        return pq.read_schema(file)
+    with open_parquet(path) as file:
+        return file.schema_arrow
 
 
 def stream_rows(
-    path: Path, planned: PlannedTable, partition_key: str | None, only: Sequence[str] | None = None
+    path: Location,
+    planned: PlannedTable,
+    partition_key: str | None,
+    only: Sequence[str] | None = None,
 ) -> pa.RecordBatchReader:
     """The rows of a published file, under the names that they have in the database.
 
@@ -46,11 +48,11 @@ def stream_rows(
 
 
 def _iter_batches(
-    path: Path, columns: Sequence[PlannedColumn], schema: pa.Schema, partition_key: str | None
+    path: Location, columns: Sequence[PlannedColumn], schema: pa.Schema, partition_key: str | None
 ) -> Iterator[pa.RecordBatch]:
     sources = [column.source for column in columns if column.source]
     size = max(_CELLS_OF_A_BATCH // max(len(sources), 1), _FEWEST_ROWS)
-    with path.open("rb") as opened, pq.ParquetFile(opened) as file:
+    with open_parquet(path) as file:
         for batch in file.iter_batches(size, columns=sources):
             arrays = [
                 batch.column(item.source).cast(kind)
