@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime, timezone
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, final
@@ -86,8 +87,6 @@ class ExtractWriter:
                 f"No table {', '.join(sorted(unknown))} can be made from an export. Give it to "
                 "write_table."
             )
-        reasons = [spec for name, spec in self._flat_specs.items() if name == MISSING_REASONS]
-        self._splitter = ChunkSplitter(project, [*self._instrument_specs, *reasons])
         self._extract_id = extract_id or _new_extract_id()
         self._ledger = CellLedger()
         self._sinks: dict[str, ParquetSink] = {}
@@ -233,6 +232,11 @@ class ExtractWriter:
         self._queue.stop()
         self._staging = None
         return extract
+
+    @cached_property
+    def _splitter(self) -> ChunkSplitter:
+        reasons = [spec for name, spec in self._flat_specs.items() if name == MISSING_REASONS]
+        return ChunkSplitter(self._project, [*self._instrument_specs, *reasons])
 
     def _finish_own_tables(self) -> dict[str, PublishedTable]:
         names = [name for name in self._sinks if name not in _CELL_TABLES]
