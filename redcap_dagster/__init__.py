@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from redcap_dagster.orchestration import (
         DagsterRedcapTranslator,
+        RedcapDestination,
         RedcapParquetIOManager,
         RedcapProjectComponent,
         RedcapResource,
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
         arm_partitions,
         build_redcap_assets,
         build_redcap_change_sensor,
+        build_redcap_destination_assets,
         data_access_group_partitions,
         event_partitions,
         record_partitions,
@@ -30,6 +32,7 @@ __version__ = version("redcap-dagster")
 
 _ROOMS = {
     "DagsterRedcapTranslator": "orchestration",
+    "RedcapDestination": "orchestration",
     "RedcapParquetIOManager": "orchestration",
     "RedcapProject": "project",
     "RedcapProjectComponent": "orchestration",
@@ -39,6 +42,7 @@ _ROOMS = {
     "arm_partitions": "orchestration",
     "build_redcap_assets": "orchestration",
     "build_redcap_change_sensor": "orchestration",
+    "build_redcap_destination_assets": "orchestration",
     "data_access_group_partitions": "orchestration",
     "event_partitions": "orchestration",
     "record_partitions": "orchestration",
@@ -47,6 +51,7 @@ _ROOMS = {
 
 __all__ = [
     "DagsterRedcapTranslator",
+    "RedcapDestination",
     "RedcapParquetIOManager",
     "RedcapProject",
     "RedcapProjectComponent",
@@ -56,6 +61,7 @@ __all__ = [
     "arm_partitions",
     "build_redcap_assets",
     "build_redcap_change_sensor",
+    "build_redcap_destination_assets",
     "data_access_group_partitions",
     "event_partitions",
     "record_partitions",

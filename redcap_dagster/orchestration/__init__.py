@@ -6,6 +6,8 @@ from dagster_shared.libraries import DagsterLibraryRegistry
 
 from redcap_dagster.orchestration.assets import build_redcap_assets, redcap_assets
 from redcap_dagster.orchestration.component import RedcapProjectComponent
+from redcap_dagster.orchestration.destination_assets import build_redcap_destination_assets
+from redcap_dagster.orchestration.destination_resource import RedcapDestination
 from redcap_dagster.orchestration.io_manager import RedcapParquetIOManager
 from redcap_dagster.orchestration.partitions import (
     arm_partitions,
@@ -20,6 +22,7 @@ from redcap_dagster.orchestration.translator import DagsterRedcapTranslator, Red
 
 __all__ = [
     "DagsterRedcapTranslator",
+    "RedcapDestination",
     "RedcapParquetIOManager",
     "RedcapProjectComponent",
     "RedcapResource",
@@ -28,6 +31,7 @@ __all__ = [
     "arm_partitions",
     "build_redcap_assets",
     "build_redcap_change_sensor",
+    "build_redcap_destination_assets",
     "data_access_group_partitions",
     "event_partitions",
     "record_partitions",

@@ -19,6 +19,7 @@ from redcap_dagster.orchestration.attachments import DEFAULT_LARGEST_ATTACHMENT_
 from redcap_dagster.orchestration.component_schedules import build_study_schedules
 from redcap_dagster.orchestration.component_settings import (
     ChangeSensorSettings,
+    DestinationSettings,
     PartitionsByName,
     QualitySettings,
     TableSettings,
@@ -141,6 +142,12 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         "Parquet files.",
         examples=["warehouse"],
     )
+    destination: DestinationSettings | None = Field(
+        default=None,
+        description="DuckDB or PostgreSQL that the tables are loaded into, as assets downstream.",
+        examples=[{"kind": "postgresql", "url_env": "WAREHOUSE_URL", "schema_name": "asthma"}],
+        json_schema_extra=pointed_at,
+    )
     pool: str | None = Field(
         default=None, description="Concurrency pool of the export; one for each server is good."
     )
@@ -193,9 +200,15 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
             return dg.Definitions()
         assets = self._assets(RedcapProject.from_snapshot(state_path), context.path)
         schedules = list(self._schedules(assets))
+        resources: dict[str, object] = {self._resource_key: self._resource()}
+        loaded = []
+        if self.destination is not None:
+            destination_key = f"{self._resource_key}_destination"
+            resources[destination_key] = self.destination.to_resource()
+            loaded = self.destination.build_assets(assets, destination_key)
         return dg.Definitions(
-            assets=[assets],
-            resources={self._resource_key: self._resource()},
+            assets=[assets, *loaded],
+            resources=resources,
             schedules=schedules,
             sensors=list(self._sensors(assets)),
         )

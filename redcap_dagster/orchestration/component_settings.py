@@ -7,14 +7,18 @@ from typing import Any, Literal
 import dagster as dg
 from pydantic import Field
 
+from redcap_dagster.destinations import DestinationKind, SchemaChanges
 from redcap_dagster.errors import ConfigError
 from redcap_dagster.logic import LogicOptions
+from redcap_dagster.orchestration.destination_assets import build_redcap_destination_assets
+from redcap_dagster.orchestration.destination_resource import RedcapDestination
 from redcap_dagster.orchestration.partitions import (
     arm_partitions,
     data_access_group_partitions,
     event_partitions,
     record_partitions,
 )
+from redcap_dagster.orchestration.translator import RedcapTableProps
 from redcap_dagster.project import RedcapProject
 from redcap_dagster.quality import QUALITY_RULES, QualityOptions, Severity
 from redcap_dagster.tables import CheckboxStyle, ChoiceStyle, TableOptions
@@ -36,6 +40,50 @@ class GroupPartitions(dg.Model, dg.Resolvable):
     data_access_groups: list[str] = Field(
         description="Unique group names. A partition no-group holds the records of none."
     )
+
+
+class DestinationSettings(dg.Model):
+    """The database that the tables are loaded into."""
+
+    kind: DestinationKind = Field(description="duckdb or postgresql.")
+    url_env: str = Field(
+        default="REDCAP_DESTINATION_URL",
+        description="Name of the environment variable that holds the address of the database.",
+    )
+    schema_name: str = Field(
+        default="redcap", description="Schema that the tables are loaded into; one for each study."
+    )
+    key_prefix: str | list[str] | None = Field(
+        default=None, description="Put before the asset keys of the study; the kind by default."
+    )
+    tables: list[str] | None = Field(
+        default=None, description="Names of the tables to load; all by default."
+    )
+    schema_changes: SchemaChanges = Field(
+        default="add", description="What is done where a table there is different."
+    )
+
+    def to_resource(self) -> RedcapDestination:
+        """The database as a resource; its address stays in the environment."""
+        return RedcapDestination(url=dg.EnvVar(self.url_env), schema_name=self.schema_name)
+
+    def build_assets(
+        self, study: dg.AssetsDefinition, resource_key: str
+    ) -> list[dg.AssetsDefinition]:
+        """The tables in the database, each loaded after what it is loaded from has changed."""
+        return build_redcap_destination_assets(
+            study,
+            kind=self.kind,
+            resource_key=resource_key,
+            key_prefix=self.key_prefix,
+            tables=self.tables,
+            schema_changes=self.schema_changes,
+            translation=_loaded_eagerly,
+        )
+
+
+def _loaded_eagerly(spec: dg.AssetSpec, _: RedcapTableProps) -> dg.AssetSpec:
+    return spec.replace_attributes(automation_condition=dg.AutomationCondition.eager())
 
 
 class ChangeSensorSettings(dg.Model, dg.Resolvable):

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import dagster as dg
 
 from redcap_dagster.api import RedcapClient
-from redcap_dagster.errors import ApiError, RedcapDagsterError, TableError
+from redcap_dagster.errors import ApiError, DestinationError, RedcapDagsterError, TableError
 from redcap_dagster.export import (
     ChangeFence,
     ExportProgress,
@@ -120,7 +120,7 @@ def as_dagster_failure() -> Iterator[None]:
         raise dg.Failure(
             description=str(error),
             metadata={"error": type(error).__name__},
-            allow_retries=isinstance(error, ApiError) and error.retryable,
+            allow_retries=isinstance(error, ApiError | DestinationError) and error.retryable,
         ) from error
 
 

@@ -11,8 +11,10 @@ import pytest
 
 from redcap_dagster.destinations import Destination
 from redcap_dagster.destinations.statements import address, quoted
-from redcap_dagster.project import ProjectInfo, RedcapProject
+from redcap_dagster.project import DictionaryField, Instrument, ProjectInfo, RedcapProject
 from redcap_dagster.tables import ExtractWriter, PublishedExtract
+
+RECORD_ID = DictionaryField("record_id", "visits", "text")
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def publish(tmp_path: Path) -> Publish:
         project = RedcapProject(
             info=ProjectInfo(project_id=project_id, title="Study"),
             redcap_version="14.7.3",
-            instruments=(),
+            instruments=(Instrument("visits", "Visits", (RECORD_ID,)),),
         )
         with ExtractWriter(tmp_path / "published" / (partition or "whole"), project, []) as writer:
             for name, table in tables.items():

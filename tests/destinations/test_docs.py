@@ -23,7 +23,7 @@ def test_the_pages_own_lines_load_a_study(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    snippet = next(iter(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)))
+    snippet, _ = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     monkeypatch.chdir(tmp_path)
     publish({"visits": visits(["1"])})
     (tmp_path / "data").mkdir()

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pytest
+import yaml
 from dagster.components.testing import create_defs_folder_sandbox
 from dagster.components.testing.test_cases import TestTranslation
 
 from redcap_dagster import RedcapProjectComponent, RedcapTableProps
+from redcap_dagster.destinations import Destination
 from redcap_dagster.errors import ConfigError
 from redcap_dagster.logic import LogicOptions
 from redcap_dagster.orchestration.component_settings import (
@@ -240,6 +242,24 @@ def test_what_drift_is_worth_comes_from_the_yaml(load: Load) -> None:
     assert checks_of(defs, "metadata")["data_dictionary_current"].blocking
     _, defs = load(drift_policy=dict.fromkeys(DEFAULT_DRIFT_POLICY, "note"))
     assert not checks_of(defs, "metadata")["data_dictionary_current"].blocking
+
+
+def test_a_database_to_load_into_comes_from_the_yaml(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "destinations.md").read_text(encoding="utf-8")
+    (snippet,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    attributes = yaml.safe_load(snippet)
+    attributes["destination"]["kind"] = "duckdb"
+    monkeypatch.setenv("WAREHOUSE_URL", f"duckdb:///{tmp_path}/warehouse.duckdb")
+    _, defs = load(**attributes)
+    keys = [dg.AssetKey(["lungs", "enrolment"]), dg.AssetKey(["warehouse", "lungs", "enrolment"])]
+    spec = defs.resolve_asset_graph().get(keys[1])
+    assert spec.automation_condition == dg.AutomationCondition.eager()
+    assert run(defs, asset_selection=keys).success
+    with Destination(f"duckdb:///{tmp_path}/warehouse.duckdb").open() as database:
+        ((count,),) = database.execute("select count(*) from asthma.enrolment")
+    assert count == 60
 
 
 class OurComponent(RedcapProjectComponent):

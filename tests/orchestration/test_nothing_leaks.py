@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pytest
 
-from redcap_dagster import build_redcap_assets
+from redcap_dagster import (
+    RedcapDestination,
+    build_redcap_assets,
+    build_redcap_destination_assets,
+)
 from redcap_dagster.api import RedcapClient
 
 if TYPE_CHECKING:
@@ -109,7 +113,9 @@ def test_a_run_leaves_no_value_record_id_or_token(
     key = "pickles" if outcome == "handed over" else None
     assets = build_redcap_assets(planted.project, out_dir=planted.out_dir, io_manager_key=key)
     resource = planted.resource()
+    loaded = build_redcap_destination_assets(assets, kind="duckdb") if key else []
     resources = {
+        "destination": RedcapDestination(url=f"duckdb:///{tmp_path}/warehouse.duckdb"),
         "redcap": resource,
         "pickles": dg.FilesystemIOManager(base_dir=str(tmp_path / "pickles")),
     }
@@ -119,7 +125,7 @@ def test_a_run_leaves_no_value_record_id_or_token(
         monkeypatch.setattr(RedcapClient, "export_records_csv", garbled())
     with dg.DagsterInstance.local_temp(str(home)) as instance:
         try:
-            result = dg.materialize([assets], resources=resources, instance=instance)
+            result = dg.materialize([assets, *loaded], resources=resources, instance=instance)
         except dg.Failure as error:
             failure = "".join(traceback.TracebackException.from_exception(error).format())
         else:
@@ -129,6 +135,7 @@ def test_a_run_leaves_no_value_record_id_or_token(
             assert any(not check.passed for check in result.get_asset_check_evaluations())
     assert bool(failure) == (outcome == "failure")
     assert (tmp_path / "pickles").exists() == (outcome == "handed over")
+    assert (tmp_path / "warehouse.duckdb").exists() == (outcome == "handed over")
     printed = capfd.readouterr()
     said = "\n".join([caplog.text, printed.out, printed.err, failure, repr(resource), repr(assets)])
     contents = [*stored_bytes(home), ("said", said.encode())]
