@@ -3,12 +3,14 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
 from redcap_dagster.api import DEFAULT_REQUESTS_PER_MINUTE, RedcapClient
 from redcap_dagster.cli.check import check_study, describe
+from redcap_dagster.cli.export import EXPORT_HELP, add_export_options, run_export
+from redcap_dagster.cli.verify import run_verify
 from redcap_dagster.errors import ConfigError, RedcapDagsterError
 from redcap_dagster.export import read_design
 
@@ -30,8 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         names = [text.split("=")[0] for text in rest if text.startswith("-")]
         _parser().error(f"unrecognized arguments: {' '.join(names) or len(rest)}")
     try:
+        if options.command == "verify":
+            return run_verify(options.place)
         with _client(options) as client:
-            return _check(client) if options.command == "check" else _snapshot(client, options.file)
+            return _COMMANDS[options.command](client, options)
     except (RedcapDagsterError, OSError) as error:
         print(f"redcap-dagster: {error}", file=sys.stderr)  # noqa: T201 - a command's answer
         return 1
@@ -51,9 +55,17 @@ def _parser() -> argparse.ArgumentParser:
         "snapshot", help="write the study's design to a file, for definitions that load offline"
     )
     snapshot.add_argument("file", type=Path, help="the JSON file to write")
-    for command in (check, snapshot):
+    export = commands.add_parser("export", help=EXPORT_HELP)
+    add_export_options(export)
+    for command in (check, snapshot, export):
         command.add_argument("--url", help=f"address of the API, instead of {URL_VARIABLE}")
         command.add_argument("--ca-bundle", help="file of certificates to trust")
+    verify = commands.add_parser(
+        "verify", help="compare what was published with its manifest: files, rows, columns, proof"
+    )
+    verify.add_argument(
+        "place", metavar="DIR", help="where `export` or Dagster published the study"
+    )
     # Its own options are the emulator's business: parsed there, so that this skin stays thin.
     commands.add_parser(
         "emulator", help="serve REDCap project XML files on loopback", add_help=False
@@ -74,14 +86,15 @@ def _client(options: argparse.Namespace) -> RedcapClient:
     return RedcapClient(url, token, ca_bundle=options.ca_bundle)
 
 
-def _check(client: RedcapClient) -> int:
+def _check(client: RedcapClient, _: argparse.Namespace) -> int:
     report = check_study(client, DEFAULT_REQUESTS_PER_MINUTE)
     for line in describe(report):
         print(line)  # noqa: T201
     return 1 if report.obstacle else 0
 
 
-def _snapshot(client: RedcapClient, file: Path) -> int:
+def _snapshot(client: RedcapClient, options: argparse.Namespace) -> int:
+    file: Path = options.file
     project = read_design(client)
     project.snapshot(file)
     print(  # noqa: T201
@@ -89,6 +102,14 @@ def _snapshot(client: RedcapClient, file: Path) -> int:
         f"{len(project.fields_by_name)} fields). It holds no data of participants."
     )
     return 0
+
+
+_COMMANDS: dict[str, Callable[[RedcapClient, argparse.Namespace], int]] = {
+    "check": _check,
+    "export": run_export,
+    "snapshot": _snapshot,
+}
+"""Commands that ask a server."""
 
 
 def _emulator(arguments: Sequence[str]) -> int:

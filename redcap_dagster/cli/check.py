@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from redcap_dagster.api import RedcapClient
-from redcap_dagster.cli.rights import Answer, Rights, find_rights, is_refusal
 from redcap_dagster.errors import RequestRejectedError
 from redcap_dagster.export import ExportPlan, plan_export, read_design, read_record_ids
+from redcap_dagster.extract import Answer, Rights, find_rights, is_refusal
 from redcap_dagster.project import RedcapProject
 from redcap_dagster.tables import plan_tables
 

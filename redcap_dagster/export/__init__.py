@@ -8,7 +8,7 @@ from redcap_dagster.export.changes import (
     read_fence,
 )
 from redcap_dagster.export.chunks import Chunk, read_chunk
-from redcap_dagster.export.design import read_design
+from redcap_dagster.export.design import read_answers, read_design
 from redcap_dagster.export.plan import (
     DEFAULT_CELLS_PER_REQUEST,
     Batch,
@@ -31,6 +31,7 @@ __all__ = [
     "ExportProgress",
     "iter_chunks",
     "plan_export",
+    "read_answers",
     "read_changes",
     "read_chunk",
     "read_design",

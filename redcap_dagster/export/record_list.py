@@ -1,6 +1,7 @@
 """The list of a study's records: ids, and the data access group each is in."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.errors import ExportError
@@ -43,14 +44,27 @@ def read_record_groups(
 
 
 def read_record_ids_of_events(
-    client: RedcapClient, project: RedcapProject, events: Sequence[str]
+    client: RedcapClient,
+    project: RedcapProject,
+    events: Sequence[str] | None,
+    *,
+    changed_since: datetime | None = None,
 ) -> tuple[str, ...]:
     """Ids of the records that have a row in one of some events, in the server's order.
+
+    Args:
+        client: Where to ask.
+        project: The study's design.
+        events: Unique names of the events; None for all.
+        changed_since: Only records that were created or changed after this moment of the server's
+            local time; None for all.
 
     Raises:
         ApiError: REDCap did not answer, refused, or sent something else.
     """
-    rows = client.export_records(fields=_id_fields(project), events=events)
+    rows = client.export_records(
+        fields=_id_fields(project), events=events, date_range_begin=changed_since
+    )
     return tuple(dict.fromkeys(row[project.record_id_field] for row in rows))
 
 

@@ -8,8 +8,7 @@ import pyarrow as pa
 
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.errors import ConfigError
-from redcap_dagster.orchestration.metadata import as_text
-from redcap_dagster.orchestration.small_tables import text_spec, text_table
+from redcap_dagster.extract import as_text, text_spec, text_table
 from redcap_dagster.tables import (
     Location,
     TableSpec,

@@ -15,8 +15,8 @@ from redcap_dagster.export import (
     read_record_groups,
     read_record_ids,
 )
+from redcap_dagster.extract import published_fence
 from redcap_dagster.orchestration.affected import PublishedPartition, published_partitions
-from redcap_dagster.orchestration.fences import published_fence
 from redcap_dagster.orchestration.sensor_cursor import SensorCursor, Wanted
 from redcap_dagster.orchestration.study import StudyAssets
 from redcap_dagster.tables import has_extract

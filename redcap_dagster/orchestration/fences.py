@@ -5,30 +5,12 @@ from collections.abc import Collection
 import dagster as dg
 
 from redcap_dagster.api import RedcapClient
-from redcap_dagster.errors import RequestRejectedError, TableError
-from redcap_dagster.export import ChangeFence, read_fence
+from redcap_dagster.export import ChangeFence
+from redcap_dagster.extract import FENCE_FACT, published_fence, read_permitted_fence
 from redcap_dagster.orchestration.kinds import RECORD_KINDS
 from redcap_dagster.orchestration.study import StudyAssets
 from redcap_dagster.project import RedcapProject
-from redcap_dagster.tables import Location, current_extract, has_extract
-
-FENCE_FACT = "change_fence"
-"""The manifest's entry."""
-
-
-def published_fence(shelf: Location) -> ChangeFence | None:
-    """The fence of what is published on a shelf; None without one.
-
-    Raises:
-        TableError: The manifest's fence cannot be read.
-    """
-    plain = current_extract(shelf).facts.get(FENCE_FACT) if has_extract(shelf) else None
-    if plain is None:
-        return None
-    try:
-        return ChangeFence.from_plain(plain)
-    except (ValueError, AttributeError) as error:
-        raise TableError(f"The manifest in {shelf} has a log fence that cannot be read.") from error
+from redcap_dagster.tables import Location
 
 
 def read_step_fence(
@@ -45,12 +27,7 @@ def read_step_fence(
     if not kinds & RECORD_KINDS:
         return None
     keys = context.partition_keys if _is_partitioned(context) else [None]
-    try:
-        return read_fence(client, live, published_fence(study.shelf(keys[-1])))
-    except RequestRejectedError as error:
-        if error.reason != "not_permitted":
-            raise
-        return None
+    return read_permitted_fence(client, live, published_fence(study.shelf(keys[-1])))
 
 
 def fence_fact(

@@ -5,9 +5,8 @@ The only place where this package's errors become Dagster's.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.metadata import version
 from typing import Any, TypeAlias
 
 import dagster as dg
@@ -21,6 +20,7 @@ from redcap_dagster.export import (
     plan_export,
     read_design,
 )
+from redcap_dagster.extract import design_facts, export_facts
 from redcap_dagster.orchestration.check_plan import (
     COMPLETE_EXTRACT,
     DATA_DICTIONARY_CURRENT,
@@ -309,12 +309,9 @@ class _Step:
     def _facts(self, partition_key: str | None, progress: ExportProgress) -> dict[str, object]:
         """What the manifest says of the extract beside its tables. No values, ids or tokens."""
         return {
-            "package_version": version("redcap-dagster"),
-            "redcap_version": self.live.redcap_version,
-            "project_id": self.live.info.project_id,
-            "design_fingerprint": self.live.fingerprint,
+            **design_facts(self.live),
             "partition": partition_key,
-            "export": asdict(progress),
+            "export": export_facts(progress),
             "requests": self.client.stats.requests,
             "retries": self.client.stats.retries,
         }

@@ -1,6 +1,5 @@
 """What Dagster shows of a table: columns with their meaning. Never values."""
 
-import json
 import re
 from collections.abc import Iterable
 from typing import TypeAlias
@@ -108,10 +107,3 @@ def _one_line(text: str) -> str:
     if len(plain) <= _MOST_LETTERS_SHOWN:
         return plain
     return f"{plain[:_MOST_LETTERS_SHOWN]}…"
-
-
-def as_text(value: object) -> str:
-    """A value of a JSON answer as the text of a cell: "" for null, JSON for lists and objects."""
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -8,10 +8,10 @@ import pyarrow as pa
 
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.errors import RequestRejectedError
+from redcap_dagster.extract import read_small_table
 from redcap_dagster.orchestration.attachments import AttachmentStore
 from redcap_dagster.orchestration.audit_log import read_audit_log
 from redcap_dagster.orchestration.kinds import RECORD_KINDS
-from redcap_dagster.orchestration.small_tables import read_small_table
 from redcap_dagster.orchestration.study import StudyAssets
 from redcap_dagster.project import RedcapProject
 

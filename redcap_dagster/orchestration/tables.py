@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import get_args
 
 from redcap_dagster.errors import ConfigError
+from redcap_dagster.extract import SMALL_TABLES, text_spec
 from redcap_dagster.orchestration.attachments import plan_attachments_table
 from redcap_dagster.orchestration.audit_log import plan_audit_log_table
 from redcap_dagster.orchestration.kinds import ON_REQUEST, TableKind
-from redcap_dagster.orchestration.small_tables import SMALL_TABLES, text_spec
 from redcap_dagster.orchestration.translator import RedcapTableProps
 from redcap_dagster.project import RedcapProject
 from redcap_dagster.quality import plan_findings_table

@@ -12,11 +12,12 @@ from redcap_dagster.tables.flat_tables import (
     plan_records_table,
     plan_rejected_values_table,
 )
+from redcap_dagster.tables.folder_shelf import point_link
 from redcap_dagster.tables.frames import to_pandas
 from redcap_dagster.tables.gather import gather_chunks
 from redcap_dagster.tables.layout import plan_tables
-from redcap_dagster.tables.location import Location, open_parquet, to_location
-from redcap_dagster.tables.manifest import PublishedExtract, PublishedTable
+from redcap_dagster.tables.location import Location, open_parquet, to_location, writing_to
+from redcap_dagster.tables.manifest import PublishedExtract, PublishedTable, read_manifest
 from redcap_dagster.tables.names import (
     MISSING_REASONS,
     NOT_COMPLETED,
@@ -34,10 +35,13 @@ from redcap_dagster.tables.options import (
     ChoiceStyle,
     TableOptions,
 )
+from redcap_dagster.tables.parquet import file_sha256
 from redcap_dagster.tables.publish import ExtractWriter
 from redcap_dagster.tables.shelf import (
     current_extract,
+    find_changed_files,
     find_shelves,
+    find_strange_files,
     has_extract,
     open_shelf,
     published_path,
@@ -54,6 +58,7 @@ from redcap_dagster.tables.spec import (
     format_layout,
 )
 from redcap_dagster.tables.split import SplitChunk, split_chunk
+from redcap_dagster.tables.staging import folder_lock
 
 __all__ = [
     "DEFAULT_TABLE_OPTIONS",
@@ -83,7 +88,11 @@ __all__ = [
     "cast_text",
     "companion_name",
     "current_extract",
+    "file_sha256",
+    "find_changed_files",
     "find_shelves",
+    "find_strange_files",
+    "folder_lock",
     "format_layout",
     "gather_chunks",
     "has_extract",
@@ -95,11 +104,14 @@ __all__ = [
     "plan_records_table",
     "plan_rejected_values_table",
     "plan_tables",
+    "point_link",
     "published_path",
+    "read_manifest",
     "read_published",
     "split_chunk",
     "table_name",
     "to_location",
     "to_pandas",
     "verify_extract",
+    "writing_to",
 ]

@@ -1,5 +1,7 @@
 """Tables that belong to no instrument: the raw export, and what is said of single cells."""
 
+from collections.abc import Collection
+
 from redcap_dagster.project import RedcapProject, plan_export_columns
 from redcap_dagster.tables.arrow_types import TEXT
 from redcap_dagster.tables.names import MISSING_REASONS, RECORDS, REJECTED_VALUES
@@ -7,12 +9,21 @@ from redcap_dagster.tables.spec import TableColumn, TableSpec
 from redcap_dagster.tables.value_columns import describe_column
 
 
-def plan_records_table(project: RedcapProject) -> TableSpec:
+def plan_records_table(
+    project: RedcapProject, instruments: Collection[str] | None = None
+) -> TableSpec:
     """Plan the table `records`: the flat export as REDCap sends it, every cell as text.
 
     Columns in the order of the export. "" is blank; null is a column the server did not send.
+
+    Args:
+        project: The study's design.
+        instruments: Unique names of the instruments that were asked for; None for all.
+
+    Raises:
+        DesignError: An instrument is not in the project.
     """
-    columns = plan_export_columns(project)
+    columns = plan_export_columns(project, instruments)
     key_kinds = {"record_id", "event", "repeat_instrument", "repeat_instance"}
     return TableSpec(
         name=RECORDS,

@@ -105,7 +105,7 @@ class FolderTurn:
         sync_folder(staging.folder)
         staging.folder.rename(target)
         sync_folder(target.parent)
-        _point_current_at(self.shelf, target.name)
+        point_link(self.shelf / _CURRENT, target)
         kept = {target.name, self.previous.name if self.previous else None}
         for folder in target.parent.iterdir():
             if folder.name not in kept:
@@ -114,12 +114,13 @@ class FolderTurn:
         return target
 
 
-def _point_current_at(shelf: Path, extract_id: str) -> None:
-    link = shelf / f".{_CURRENT}-{extract_id}"
-    link.symlink_to(Path(_EXTRACTS) / extract_id, target_is_directory=True)
+def point_link(link: Path, folder: Path) -> None:
+    """Let a link lead to a folder somewhere below the link's own, in one step."""
+    new = link.with_name(f".{link.name}-{folder.name}")
+    new.symlink_to(folder.relative_to(link.parent), target_is_directory=True)
     try:
-        link.replace(shelf / _CURRENT)
+        new.replace(link)
     except OSError:
-        link.unlink()
+        new.unlink()
         raise
-    sync_folder(shelf)
+    sync_folder(link.parent)

@@ -165,15 +165,26 @@ def verify_extract(place: str | Path | UPath) -> tuple[str, ...]:
     location = to_location(place)
     with reading_from(location):
         extract = read_manifest(location)
-        sizes = {path.name: path.stat().st_size for path in location.iterdir()}
-        findings = []
+        return (*find_changed_files(extract).values(), *find_strange_files(extract))
+
+
+def find_changed_files(extract: PublishedExtract) -> dict[str, str]:
+    """A sentence for each table whose file is missing or is not the one that was published."""
+    with reading_from(extract.path):
+        sizes = {path.name: path.stat().st_size for path in extract.path.iterdir()}
+        findings = {}
         for name, table in extract.tables.items():
-            path = table_file(location, name)
+            path = table_file(extract.path, name)
             if path.name not in sizes:
-                findings.append(f"The file of table {name} is missing.")
+                findings[name] = f"The file of table {name} is missing."
             elif sizes[path.name] != table.bytes or file_sha256(path) != table.sha256:
-                findings.append(f"The file of table {name} is not the one that was published.")
-    expected = {MANIFEST_NAME, *(table_file(location, name).name for name in extract.tables)}
-    strangers = sorted(sizes.keys() - expected)
-    findings += [f"The file {name} does not belong to the extract." for name in strangers]
-    return tuple(findings)
+                findings[name] = f"The file of table {name} is not the one that was published."
+    return findings
+
+
+def find_strange_files(extract: PublishedExtract) -> tuple[str, ...]:
+    """A sentence for each file of the extract's folder that does not belong there."""
+    expected = {MANIFEST_NAME, *(table_file(extract.path, name).name for name in extract.tables)}
+    with reading_from(extract.path):
+        strangers = sorted({path.name for path in extract.path.iterdir()} - expected)
+    return tuple(f"The file {name} does not belong to the extract." for name in strangers)

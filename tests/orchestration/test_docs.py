@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from redcap_dagster.extract import SMALL_TABLES
 from redcap_dagster.orchestration.audit_log import plan_audit_log_table
-from redcap_dagster.orchestration.small_tables import SMALL_TABLES
 from redcap_dagster.project import DEFAULT_DRIFT_POLICY, DRIFT_MEANINGS
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -7,17 +7,29 @@ first and are there in every version, newer ones follow.
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 
 from redcap_dagster.api import RedcapClient
-from redcap_dagster.orchestration.kinds import TableKind
-from redcap_dagster.orchestration.metadata import as_text
-from redcap_dagster.project import RedcapProject
+from redcap_dagster.project import ProjectAnswers, RedcapProject
 from redcap_dagster.tables import TableColumn, TableSpec
 
 Rows = Sequence[Mapping[str, Any]]
+
+SmallTableKind = Literal[
+    "metadata",
+    "instruments",
+    "arms",
+    "events",
+    "form_event_mappings",
+    "repeating_instruments_events",
+    "project_info",
+    "users",
+    "user_form_rights",
+    "user_roles",
+    "data_access_groups",
+]
 
 
 @dataclass(frozen=True)
@@ -33,7 +45,7 @@ class SmallTable:
             request.
     """
 
-    kind: TableKind
+    kind: SmallTableKind
     label: str
     columns: tuple[str, ...]
     key: tuple[str, ...]
@@ -45,7 +57,7 @@ class SmallTable:
         return text_spec(self.kind, self.label, self.columns, self.key)
 
 
-def read_small_table(client: RedcapClient, kind: TableKind, project: RedcapProject) -> pa.Table:
+def read_small_table(client: RedcapClient, kind: str, project: RedcapProject) -> pa.Table:
     """One of the study's small tables, every cell as text.
 
     Raises:
@@ -53,6 +65,27 @@ def read_small_table(client: RedcapClient, kind: TableKind, project: RedcapProje
     """
     table = SMALL_TABLES[kind]
     return text_table(table.read(client, project), table.columns)
+
+
+def design_tables(answers: ProjectAnswers) -> dict[str, pa.Table]:
+    """The small tables that the study's design was read from, which take no request more."""
+    rows: dict[SmallTableKind, Rows] = {
+        "metadata": answers.metadata,
+        "instruments": answers.instruments,
+        "arms": answers.arms,
+        "events": answers.events,
+        "form_event_mappings": answers.form_event_mappings,
+        "repeating_instruments_events": answers.repeating_instruments_events,
+        "project_info": [answers.project_info],
+    }
+    return {kind: text_table(found, SMALL_TABLES[kind].columns) for kind, found in rows.items()}
+
+
+def as_text(value: object) -> str:
+    """A value of a JSON answer as the text of a cell: "" for null, JSON for lists and objects."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def text_table(rows: Rows, columns: Sequence[str]) -> pa.Table:
@@ -178,7 +211,7 @@ _PROJECT_COLUMNS = (
     "surveys_enabled",
 )
 
-SMALL_TABLES: dict[TableKind, SmallTable] = {
+SMALL_TABLES: dict[str, SmallTable] = {
     table.kind: table
     for table in (
         SmallTable(

@@ -3,13 +3,15 @@
 import csv
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.errors import RequestRejectedError
 from redcap_dagster.project import ExportColumn, RedcapProject, plan_export_columns
+
+Result = TypeVar("Result")
 
 Answer = Literal["yes", "no", "unknown"]
 """Whether something holds; "unknown" when it could not be found out, which is never "no"."""
@@ -65,9 +67,9 @@ def find_rights(
     """
     header = _read_header(client, project, record_ids[0]) if record_ids else None
     hidden, held_back = _find_held_back(project, header)
-    log, _ = _ask(lambda: client.export_logging(begin_time=_NEVER))
-    users, listed = _ask(client.export_users)
-    groups, named = _ask(client.export_data_access_groups)
+    log, _ = ask_or_refused(lambda: client.export_logging(begin_time=_NEVER))
+    users, listed = ask_or_refused(client.export_users)
+    groups, named = ask_or_refused(client.export_data_access_groups)
     return Rights(
         export="no" if record_ids is None else "yes",
         hidden_instruments=hidden,
@@ -75,7 +77,7 @@ def find_rights(
         log=log,
         users=users,
         groups=groups,
-        in_group=_is_in_group(client, header, named),
+        in_group=is_in_group(client, header, named),
         api_import=_may_import(listed),
     )
 
@@ -85,7 +87,12 @@ def is_refusal(error: RequestRejectedError) -> bool:
     return error.reason == "not_permitted" or _REFUSED.search(error.server_message) is not None
 
 
-def _ask(method: Callable[[], list[dict[str, Any]]]) -> tuple[Answer, list[dict[str, Any]] | None]:
+def ask_or_refused(method: Callable[[], Result]) -> tuple[Answer, Result | None]:
+    """Whether the token's user may ask for something, and what came.
+
+    Raises:
+        ApiError: REDCap did not answer, or refused for another reason than a right.
+    """
     try:
         return "yes", method()
     except RequestRejectedError as error:
@@ -135,10 +142,21 @@ def _count_fields(columns: Sequence[ExportColumn]) -> int:
     return len({column.field or column.name for column in columns})
 
 
-def _is_in_group(
-    client: RedcapClient, header: list[str] | None, groups: list[dict[str, Any]] | None
+def is_in_group(
+    client: RedcapClient, header: Collection[str] | None, groups: Sequence[object] | None
 ) -> Answer:
-    """REDCap gives no group column to a user inside a group, and new records its number."""
+    """Whether the user sees the records of one data access group only.
+
+    REDCap gives no group column to a user inside a group, and new records its number.
+
+    Args:
+        client: Where to ask, if what is known does not tell.
+        header: Columns of an export that asked for groups; None when there was none.
+        groups: The study's data access groups; None when the user may not list them.
+
+    Raises:
+        ApiError: REDCap did not answer, or refused.
+    """
     if groups is not None and not groups:
         return "no"
     if groups and header is not None:

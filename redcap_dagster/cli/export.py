@@ -1,0 +1,168 @@
+"""`redcap-dagster export`: the whole extract of a study, without Dagster."""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import get_args
+
+from redcap_dagster.api import RedcapClient
+from redcap_dagster.cli.progress import ProgressBar
+from redcap_dagster.errors import ConfigError
+from redcap_dagster.export import DEFAULT_CELLS_PER_REQUEST
+from redcap_dagster.extract import (
+    CopyFormat,
+    ExtractRequest,
+    ProgressLines,
+    TellProgress,
+    check_can_copy,
+    extract_study,
+    publish_copy,
+)
+from redcap_dagster.tables import Location, PublishedExtract, to_location
+
+EXPORT_HELP = "extract the study to Parquet tables with a manifest, and to csv or DuckDB"
+
+
+def add_export_options(command: argparse.ArgumentParser) -> None:
+    """Tell a parser what `export` takes."""
+    command.add_argument(
+        "--out",
+        required=True,
+        metavar="DIR",
+        help="folder to publish in, or s3://…, gs://…, az://…; DIR/current holds the last complete "
+        "extract",
+    )
+    command.add_argument(
+        "--forms", nargs="+", metavar="NAME", help="only these instruments, by unique name"
+    )
+    command.add_argument(
+        "--events", nargs="+", metavar="NAME", help="only these events, by unique name"
+    )
+    command.add_argument(
+        "--records-from",
+        type=Path,
+        metavar="FILE",
+        help="only the records whose ids stand in a text file, one a line",
+    )
+    command.add_argument(
+        "--since",
+        type=_moment,
+        metavar="TIME",
+        help="only records created or changed after this moment of the server's local time, such "
+        "as 2026-01-31 or '2026-01-31 18:00': a part of the study, without what was deleted",
+    )
+    command.add_argument(
+        "--format",
+        choices=("parquet", *get_args(CopyFormat)),
+        default="parquet",
+        help="csv and duckdb are made beside the Parquet tables, in DIR/csv or DIR/duckdb",
+    )
+    command.add_argument(
+        "--no-raw", action="store_true", help="without `records`, the export as REDCap sent it"
+    )
+    command.add_argument(
+        "--concurrency", type=_count, default=4, metavar="N", help="requests side by side [4]"
+    )
+    command.add_argument(
+        "--cells-per-request",
+        type=_count,
+        default=DEFAULT_CELLS_PER_REQUEST,
+        metavar="N",
+        help="cells, rows times columns, that an answer is planned to hold "
+        f"[{DEFAULT_CELLS_PER_REQUEST:,}]",
+    )
+
+
+def run_export(client: RedcapClient, options: argparse.Namespace) -> int:
+    """Extract what the options say and print what was made.
+
+    Raises:
+        RedcapDagsterError: It could not be done; what readers see is unchanged.
+    """
+    request = ExtractRequest(
+        instruments=None if options.forms is None else tuple(options.forms),
+        events=None if options.events is None else tuple(options.events),
+        record_ids=None if options.records_from is None else read_ids(options.records_from),
+        changed_since=options.since,
+        with_records=not options.no_raw,
+        concurrency=options.concurrency,
+        cells_per_request=options.cells_per_request,
+    )
+    shelf = to_location(options.out)
+    if options.format != "parquet":
+        check_can_copy(shelf, options.format)
+    with _shown_progress() as progress:
+        extract = extract_study(client, shelf, request, progress=progress)
+    for line in describe_extract(extract, shelf):
+        print(line)  # noqa: T201 - a command's answer
+    if options.format != "parquet":
+        copy = publish_copy(Path(options.out), options.format)
+        print(f"{shelf / options.format}: {', '.join(copy.files)}")  # noqa: T201
+    return 0
+
+
+def describe_extract(extract: PublishedExtract, shelf: Location) -> Iterator[str]:
+    """What was made, in a few lines. Counts and names only."""
+    facts, export = extract.facts, extract.facts["export"]
+    # In a folder readers look through the link that the next extract will take.
+    place = shelf / "current" if isinstance(shelf, Path) else extract.path
+    yield (
+        f"{place}: {len(extract.tables)} tables of {export['records_done']:,} records, "
+        f"{export['rows']:,} rows and {export['cells']:,} cells, in {facts['requests']} requests "
+        f"and {facts['seconds']:.1f} s."
+    )
+    rejected = facts["conservation"]["cells_rejected"]
+    if rejected:
+        yield f"{rejected:,} values do not fit their field; they are in rejected_values."
+    if not facts["request"]["is_whole"]:
+        yield "This is a part of the study; the manifest says which."
+    if facts["rights"]["sees_one_group_only"] != "no":
+        yield "The token may not see records outside its data access group."
+    if facts["rights"]["reads_log"] == "no":
+        yield "The token may not read the log, so it is not assured that nothing changed meanwhile."
+
+
+def read_ids(file: Path) -> tuple[str, ...]:
+    """Record ids of a text file, one a line, each once; blank lines are passed over.
+
+    Raises:
+        ConfigError: The file cannot be read, is not UTF-8, or holds no id.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError:
+        raise ConfigError(f"{file} is not UTF-8. Save the list of record ids as such.") from None
+    ids = tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
+    if not ids:
+        raise ConfigError(f"{file} holds no record ids. Write one a line.")
+    return ids
+
+
+@contextmanager
+def _shown_progress() -> Iterator[TellProgress]:
+    """A bar where somebody looks, a line now and then elsewhere."""
+    if sys.stderr.isatty():
+        with ProgressBar() as bar:
+            yield bar
+    else:
+        yield ProgressLines(lambda line: print(line, file=sys.stderr))  # noqa: T201
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no moment; write 2026-01-31 or '2026-01-31 18:00'"
+        ) from None
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return int(text)

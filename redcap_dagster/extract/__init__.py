@@ -1,0 +1,59 @@
+"""The whole extract of a study, without Dagster: design, export, tables, proof, publication."""
+
+from redcap_dagster.extract.copies import (
+    CopyFormat,
+    PublishedCopy,
+    check_can_copy,
+    publish_copy,
+)
+from redcap_dagster.extract.facts import design_facts, export_facts, request_facts
+from redcap_dagster.extract.fences import FENCE_FACT, published_fence, read_permitted_fence
+from redcap_dagster.extract.progress import (
+    ExtractState,
+    ProgressLines,
+    TellProgress,
+    describe_state,
+)
+from redcap_dagster.extract.request import ExtractRequest
+from redcap_dagster.extract.rights import Answer, Rights, find_rights, is_refusal
+from redcap_dagster.extract.run import extract_study
+from redcap_dagster.extract.small_tables import (
+    SMALL_TABLES,
+    as_text,
+    design_tables,
+    read_small_table,
+    text_spec,
+    text_table,
+)
+from redcap_dagster.extract.verify import Verification, verify_study
+
+__all__ = [
+    "FENCE_FACT",
+    "SMALL_TABLES",
+    "Answer",
+    "CopyFormat",
+    "ExtractRequest",
+    "ExtractState",
+    "ProgressLines",
+    "PublishedCopy",
+    "Rights",
+    "TellProgress",
+    "Verification",
+    "as_text",
+    "check_can_copy",
+    "describe_state",
+    "design_facts",
+    "design_tables",
+    "export_facts",
+    "extract_study",
+    "find_rights",
+    "is_refusal",
+    "publish_copy",
+    "published_fence",
+    "read_permitted_fence",
+    "read_small_table",
+    "request_facts",
+    "text_spec",
+    "text_table",
+    "verify_study",
+]

@@ -1,0 +1,193 @@
+"""Copies of a published extract in other formats, for readers that take no Parquet.
+
+::
+
+    <shelf>/csv/       <table>.csv for each table, and manifest.json
+    <shelf>/duckdb/    study.duckdb with every table, and manifest.json
+
+Each is a link to a folder that is there whole, as `current` is. They are made from the published
+tables, so that they hold the same.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+from pyarrow import csv
+
+from redcap_dagster.errors import ConfigError, TableError
+from redcap_dagster.tables import (
+    Location,
+    PublishedExtract,
+    current_extract,
+    file_sha256,
+    folder_lock,
+    open_parquet,
+    point_link,
+    writing_to,
+)
+
+CopyFormat = Literal["csv", "duckdb"]
+"""What an extract can be copied to."""
+
+DUCKDB_FILE = "study.duckdb"
+_MANIFEST = "manifest.json"
+_OWNER_ONLY = 0o700
+_FILE_OF_OWNER = 0o600
+_ROWS_AT_ONCE = 20_000
+
+
+@dataclass(frozen=True)
+class PublishedCopy:
+    """A copy that readers see.
+
+    Attributes:
+        path: Its folder.
+        extract_id: The extract that it was made from.
+        files: Name of each file → SHA-256 of its bytes, 64 hex digits.
+    """
+
+    path: Path
+    extract_id: str
+    files: Mapping[str, str]
+
+
+def check_can_copy(shelf: Location, kind: CopyFormat) -> None:
+    """Find out before an extract whether its copy can be made.
+
+    Raises:
+        ConfigError: A library is not installed, or the shelf is in an object store.
+    """
+    if not isinstance(shelf, Path):
+        raise ConfigError(
+            f"{kind} is made in a folder only. Extract Parquet tables there, or {kind} into a "
+            "folder."
+        )
+    if kind == "duckdb" and find_spec("duckdb") is None:
+        raise ConfigError(
+            "A DuckDB file needs duckdb. Install it with: pip install 'redcap-dagster[duckdb]'"
+        )
+
+
+def publish_copy(shelf: Path, kind: CopyFormat) -> PublishedCopy:
+    """Copy the extract that readers see, and let them see the copy in place of the last one.
+
+    Args:
+        shelf: The folder the study's extracts are published in.
+        kind: The format.
+
+    Raises:
+        ConfigError: It cannot be made there.
+        TableError: Nothing has been published, or the copy could not be written.
+    """
+    check_can_copy(shelf, kind)
+    link, store = shelf / kind, shelf / f".{kind}"
+    with writing_to(shelf):
+        store.mkdir(exist_ok=True, mode=_OWNER_ONLY)
+    with writing_to(shelf), folder_lock(store):
+        extract = current_extract(shelf)
+        kept = link.readlink().name if link.is_symlink() else None
+        _remove_but(store, kept)
+        folder = store / extract.extract_id
+        if kept != extract.extract_id:
+            folder.mkdir(mode=_OWNER_ONLY)
+            _WRITERS[kind](extract, folder)
+            _write_manifest(folder, extract.extract_id)
+            point_link(link, folder)
+    return read_copy(folder)
+
+
+def read_copy(folder: Path) -> PublishedCopy:
+    """What the manifest of a copy says.
+
+    Raises:
+        TableError: The folder has no manifest that can be read.
+    """
+    try:
+        content = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        return PublishedCopy(folder, content["extract_id"], content["files"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TableError(f"{folder} holds no copy of an extract; make it again.") from error
+
+
+def find_copies(shelf: Location) -> dict[CopyFormat, PublishedCopy]:
+    """The copies that readers see on a shelf; an object store has none.
+
+    Raises:
+        TableError: One has no manifest that can be read.
+    """
+    if not isinstance(shelf, Path):
+        return {}
+    return {
+        kind: read_copy((shelf / kind).resolve())
+        for kind in _WRITERS
+        if (shelf / kind).is_symlink()
+    }
+
+
+def verify_copy(copy: PublishedCopy, extract: PublishedExtract) -> tuple[str, ...]:
+    """Compare a copy with its manifest and its extract.
+
+    Returns:
+        A sentence for each thing that is wrong; none when nothing is.
+    """
+    findings = []
+    if copy.extract_id != extract.extract_id:
+        findings.append(f"It was made from the extract {copy.extract_id}, an older one.")
+    for name, sha256 in copy.files.items():
+        path = copy.path / name
+        if not path.exists():
+            findings.append(f"The file {name} is missing.")
+        elif file_sha256(path) != sha256:
+            findings.append(f"The file {name} is not the one that was published.")
+    return tuple(findings)
+
+
+def _write_csv(extract: PublishedExtract, folder: Path) -> None:
+    for name in extract.tables:
+        path = folder / f"{name}.csv"
+        path.touch(mode=_FILE_OF_OWNER)
+        with (
+            open_parquet(extract.file(name)) as source,
+            csv.CSVWriter(path, source.schema_arrow) as target,
+        ):
+            for rows in source.iter_batches(_ROWS_AT_ONCE):
+                target.write_batch(rows)
+
+
+def _write_duckdb(extract: PublishedExtract, folder: Path) -> None:
+    # Deferred: it comes with the extra `duckdb` only.
+    duckdb: Any = import_module("duckdb")
+    path = folder / DUCKDB_FILE
+    with duckdb.connect(str(path)) as database:
+        for name in extract.tables:
+            file = str(extract.file(name)).replace("'", "''")
+            database.execute(f"CREATE TABLE \"{name}\" AS FROM read_parquet('{file}')")
+    path.chmod(_FILE_OF_OWNER)
+
+
+_WRITERS: dict[CopyFormat, Callable[[PublishedExtract, Path], None]] = {
+    "csv": _write_csv,
+    "duckdb": _write_duckdb,
+}
+
+
+def _write_manifest(folder: Path, extract_id: str) -> None:
+    files = {path.name: file_sha256(path) for path in sorted(folder.iterdir())}
+    content = {"extract_id": extract_id, "files": files}
+    descriptor = os.open(folder / _MANIFEST, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _FILE_OF_OWNER)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(content, file, indent=1)
+
+
+def _remove_but(store: Path, kept: str | None) -> None:
+    """Take away what is no longer seen, and what a process that died left half-written."""
+    for folder in store.iterdir():
+        if folder.is_dir() and folder.name != kept:
+            shutil.rmtree(folder)

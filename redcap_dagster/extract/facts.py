@@ -1,0 +1,37 @@
+"""What the manifest of an extract says beside its tables. No values, record ids or tokens."""
+
+from dataclasses import fields
+from importlib.metadata import version
+from typing import Any
+
+from redcap_dagster.api import RequestStats
+from redcap_dagster.export import ExportProgress
+from redcap_dagster.project import RedcapProject
+
+
+def design_facts(project: RedcapProject) -> dict[str, Any]:
+    """Which versions, which project, and by which design."""
+    return {
+        "package_version": version("redcap-dagster"),
+        "redcap_version": project.redcap_version,
+        "project_id": project.info.project_id,
+        "design_fingerprint": project.fingerprint,
+    }
+
+
+def export_facts(progress: ExportProgress) -> dict[str, Any]:
+    """The counts of an export: records asked and received, rows, cells, bytes, splits."""
+    # Not `asdict`, which makes pairs of a Counter's keys.
+    counts = {item.name: getattr(progress, item.name) for item in fields(progress)}
+    return {**counts, "replaced_by_column": dict(progress.replaced_by_column)}
+
+
+def request_facts(now: RequestStats, before: RequestStats) -> dict[str, Any]:
+    """What was sent between two looks at a client's counts."""
+    return {
+        "requests": now.requests - before.requests,
+        "retries": now.retries - before.retries,
+        "answers_not_believed": now.failures - before.failures,
+        "bytes_received": now.bytes_received - before.bytes_received,
+        "seconds_waited": round(now.waited_s - before.waited_s, 3),
+    }

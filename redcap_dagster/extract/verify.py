@@ -1,0 +1,214 @@
+"""Compares a published extract with its manifest: files, rows, columns, the proof's numbers."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from upath import UPath
+
+from redcap_dagster.extract.copies import find_copies, verify_copy
+from redcap_dagster.extract.small_tables import SMALL_TABLES
+from redcap_dagster.tables import (
+    RECORDS,
+    REJECTED_VALUES,
+    STUDY_TABLE_NAMES,
+    Location,
+    PublishedExtract,
+    PublishedTable,
+    companion_name,
+    current_extract,
+    find_changed_files,
+    find_shelves,
+    find_strange_files,
+    open_parquet,
+    read_manifest,
+    to_location,
+)
+
+_COLUMNS_AT_ONCE = 50
+_MOST_NAMES_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was found out about one extract.
+
+    Attributes:
+        extract: The extract, as its manifest says.
+        findings: Sentences about what is wrong, each naming its table; empty when nothing is.
+    """
+
+    extract: PublishedExtract
+    findings: tuple[str, ...]
+
+
+def verify_study(place: str | Path | UPath) -> tuple[Verification, ...]:
+    """Compare everything that readers see in a folder with what its manifests say.
+
+    Reads every byte. Copies in other formats are compared too.
+
+    Args:
+        place: Where a study is published, with or without partitions; or one extract's folder.
+
+    Returns:
+        One for each extract: one, or as many as there are partitions.
+
+    Raises:
+        TableError: The folder holds no extract, or a manifest cannot be read.
+    """
+    shelves = find_shelves(place)
+    if not shelves:
+        return (_verify(read_manifest(to_location(place))),)
+    return tuple(_verify_shelf(shelf) for shelf in shelves)
+
+
+def _verify_shelf(shelf: Location) -> Verification:
+    done = _verify(current_extract(shelf))
+    findings = list(done.findings)
+    for kind, copy in find_copies(shelf).items():
+        findings += [f"{kind}: {sentence}" for sentence in verify_copy(copy, done.extract)]
+    return Verification(done.extract, tuple(findings))
+
+
+def _verify(extract: PublishedExtract) -> Verification:
+    changed = find_changed_files(extract)
+    findings = [*changed.values(), *find_strange_files(extract)]
+    intact: dict[str, pq.FileMetaData] = {}
+    for name in extract.tables.keys() - changed.keys():
+        with open_parquet(extract.file(name)) as file:
+            intact[name] = file.metadata
+            findings += _compare_table(name, extract.tables[name], file)
+    findings += _compare_proof(extract, intact)
+    return Verification(extract, tuple(findings))
+
+
+def _compare_table(name: str, table: PublishedTable, file: pq.ParquetFile) -> Iterator[str]:
+    if file.metadata.num_rows != table.rows:
+        yield f"{name}: {file.metadata.num_rows:,} rows; the manifest says {table.rows:,}."
+    columns = {column.name: str(column.type) for column in file.schema_arrow}
+    names = columns.keys() ^ table.columns.keys()
+    names |= {item for item in columns if columns[item] != table.columns.get(item)}
+    if names:
+        yield f"{name}: columns are not as the manifest says: {_some(names)}."
+
+
+def _compare_proof(
+    extract: PublishedExtract, intact: Mapping[str, pq.FileMetaData]
+) -> Iterator[str]:
+    """The proof of conservation by itself, and beside the tables that it is about."""
+    proof = extract.facts.get("conservation")
+    if proof is None:
+        yield "The manifest has no proof that every cell was kept."
+        return
+    own = {
+        name: intact[name]
+        for name, table in extract.tables.items()
+        if table.extract_id == extract.extract_id and name in intact
+    }
+    yield from _compare_sums(proof)
+    yield from _compare_export(extract.facts, proof)
+    if RECORDS in own:
+        yield from _compare_records(extract.file(RECORDS), proof)
+    if own.keys() == extract.tables.keys():
+        # A table that was taken over from an older extract brings its rejected values along.
+        yield from _compare_rejected(extract, proof)
+    yield from _compare_typed(own, proof)
+
+
+def _compare_sums(proof: Mapping[str, Any]) -> Iterator[str]:
+    counts: Mapping[str, Sequence[int]] = proof["cells_by_column"]
+    lost = [name for name, (received, *placed) in counts.items() if received != sum(placed)]
+    if lost:
+        yield f"The proof does not account for every cell of {_some(lost)}."
+    totals = ("cells_received", "cells_in_tables", "cells_missing_coded", "cells_rejected")
+    for place, total in enumerate(totals):
+        if proof[total] != sum(count[place] for count in counts.values()):
+            yield f"The proof's {total} is not the sum of its columns."
+
+
+def _compare_export(facts: Mapping[str, Any], proof: Mapping[str, Any]) -> Iterator[str]:
+    export = facts.get("export")
+    if export is None:
+        return
+    if export["records_done"] != export["records_asked"]:
+        yield (
+            f"{export['records_done']:,} of {export['records_asked']:,} records asked for came, "
+            "by the manifest."
+        )
+    if export["rows"] != proof["rows"]:
+        yield f"{proof['rows']:,} rows were written of {export['rows']:,} that came."
+
+
+def _compare_records(path: Location, proof: Mapping[str, Any]) -> Iterator[str]:
+    """Count the cells of the raw export again."""
+    received = {name: count[0] for name, count in proof["cells_by_column"].items()}
+    received |= proof["structural_cells"]
+    found: Counter[str] = Counter()
+    with open_parquet(path) as file:
+        if file.metadata.num_rows != proof["rows"]:
+            yield (
+                f"{RECORDS}: {file.metadata.num_rows:,} rows; the proof is of {proof['rows']:,}."
+            )
+        names = [name for name in file.schema_arrow.names if name in received]
+        for group in range(file.num_row_groups):
+            for start in range(0, len(names), _COLUMNS_AT_ONCE):
+                rows = file.read_row_group(group, names[start : start + _COLUMNS_AT_ONCE])
+                for name, cells in zip(rows.column_names, rows.columns, strict=True):
+                    found[name] += pc.sum(pc.greater(pc.binary_length(cells), 0)).as_py() or 0
+    other = [name for name in names if found[name] != received[name]]
+    if other:
+        yield f"{RECORDS}: holds more or fewer cells than came, in {_some(other)}."
+
+
+def _compare_rejected(extract: PublishedExtract, proof: Mapping[str, Any]) -> Iterator[str]:
+    if REJECTED_VALUES not in extract.tables:
+        return
+    with open_parquet(extract.file(REJECTED_VALUES)) as file:
+        found = Counter(file.read(["field"]).column("field").to_pylist())
+    counts = proof["cells_by_column"]
+    other = [name for name in {*counts, *found} if counts.get(name, [0] * 4)[3] != found[name]]
+    if other:
+        yield f"{REJECTED_VALUES}: lists more or fewer values than the proof, of {_some(other)}."
+
+
+def _compare_typed(own: Mapping[str, pq.FileMetaData], proof: Mapping[str, Any]) -> Iterator[str]:
+    """Count the values of the typed tables, which their files say without being read."""
+    for table, metadata in own.items():
+        if table in STUDY_TABLE_NAMES or table in SMALL_TABLES:
+            continue
+        filled = _filled_cells(metadata)
+        other = []
+        for name, (_, typed, coded, _) in proof["cells_by_column"].items():
+            if filled.get(name, typed) != typed:
+                other.append(name)
+            if filled.get(companion_name(name), coded) != coded:
+                other.append(companion_name(name))
+        if other:
+            yield f"{table}: holds more or fewer values than the proof, in {_some(other)}."
+
+
+def _filled_cells(metadata: pq.FileMetaData) -> dict[str, int]:
+    """Cells that are not null, by column; only of columns whose every row group says so."""
+    filled: dict[str, int] = {}
+    unknown: set[str] = set()
+    for group in range(metadata.num_row_groups):
+        for place in range(metadata.num_columns):
+            column = metadata.row_group(group).column(place)
+            statistics = column.statistics
+            name = column.path_in_schema
+            if statistics is None or not statistics.has_null_count:
+                unknown.add(name)
+            else:
+                values = column.num_values - statistics.null_count
+                filled[name] = filled.get(name, 0) + values
+    return {name: count for name, count in filled.items() if name not in unknown}
+
+
+def _some(names: Collection[str]) -> str:
+    shown = sorted(names)[:_MOST_NAMES_SHOWN]
+    more = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")

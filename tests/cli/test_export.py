@@ -1,0 +1,424 @@
+"""`redcap-dagster export` and `verify` against the emulator."""
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from redcap_dagster.api import RedcapClient
+from redcap_dagster.cli import main
+from redcap_dagster.emulator import RedcapEmulator
+from redcap_dagster.extract import ExtractRequest, extract_study
+from redcap_dagster.tables import current_extract, read_published
+
+ROOT = Path(__file__).parents[2]
+COHORT = ROOT / "example_pipeline" / "study" / "asthma_cohort.xml"
+CLASSIC = ROOT / "tests" / "orchestration" / "classic.xml"
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[RedcapEmulator]:
+    with RedcapEmulator() as emulator:
+        yield emulator
+
+
+@pytest.fixture(scope="module")
+def owner(emulator: RedcapEmulator) -> str:
+    """Token of a user with every right."""
+    return emulator.add_project(COHORT)
+
+
+@pytest.fixture(autouse=True)
+def study(emulator: RedcapEmulator, owner: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDCAP_API_URL", emulator.url)
+    monkeypatch.setenv("REDCAP_API_TOKEN", owner)
+
+
+@pytest.fixture(scope="module")
+def ids(emulator: RedcapEmulator, owner: str) -> list[str]:
+    with RedcapClient(emulator.url, owner) as client:
+        rows = client.export_records(fields=["participant_id"])
+    return list(dict.fromkeys(row["participant_id"] for row in rows))
+
+
+def test_the_whole_study_is_published_with_what_proves_it(
+    tmp_path: Path, ids: list[str], owner: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr()
+    extract = current_extract(tmp_path)
+    facts = extract.facts
+    assert set(
+        read_published(tmp_path, "records", ["participant_id"])["participant_id"].to_pylist()
+    ) == {*ids}
+    assert extract.tables["enrolment"].rows == len(ids) == 400
+    assert extract.tables["metadata"].rows == 83
+    assert facts["request"]["is_whole"] is True
+    assert facts["export"]["records_asked"] == facts["export"]["records_done"] == 400
+    assert facts["rights"] == {"reads_log": "yes", "sees_one_group_only": "no"}
+    assert facts["log_read_to"] == facts["change_fence"]["newest"]
+    assert facts["requests"] > facts["export"]["batches_done"]
+    assert said.out.startswith(f"{tmp_path}/current: {len(extract.tables)} tables of 400 records")
+    assert owner not in said.out + said.err
+    assert (tmp_path / "current" / "records.parquet").stat().st_mode & 0o777 == 0o600
+
+
+def test_parts_are_asked_for_by_form_event_record_and_no_raw_table(
+    tmp_path: Path, ids: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = tmp_path / "ids.txt"
+    chosen.write_text(f"\ufeff{ids[7]}\r\n\n{ids[2]}\n{ids[7]}\n", encoding="utf-8")
+    out = tmp_path / "out"
+    parts = ["--forms", "spirometry", "enrolment", "--events", "screening_arm_1", "screening_arm_2"]
+    command = ["export", "--out", str(out), *parts, "--records-from", str(chosen), "--no-raw"]
+    assert main(command) == 0
+    extract = current_extract(out)
+    assert {"enrolment", "spirometry"} <= extract.tables.keys()
+    assert not {"records", "demographics"} & extract.tables.keys()
+    enrolled = read_published(out, "enrolment", ["participant_id"])["participant_id"].to_pylist()
+    assert enrolled == [ids[2], ids[7]]
+    assert extract.facts["request"] == {
+        "is_whole": False,
+        "instruments": ["spirometry", "enrolment"],
+        "events": ["screening_arm_1", "screening_arm_2"],
+        "records_named": 2,
+        "changed_since": None,
+    }
+    assert "change_fence" not in extract.facts
+    assert "This is a part of the study" in capsys.readouterr().out
+
+
+def test_a_part_with_its_raw_table_has_the_columns_that_were_asked_for(tmp_path: Path) -> None:
+    assert main(["export", "--out", str(tmp_path), "--forms", "spirometry"]) == 0
+    columns = current_extract(tmp_path).tables["records"].columns
+    assert "spirometry_complete" in columns
+    assert "enrolment_complete" not in columns
+    assert main(["verify", str(tmp_path)]) == 0
+
+
+def test_since_takes_only_records_that_changed(
+    tmp_path: Path, emulator: RedcapEmulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = emulator.add_project(COHORT)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REDCAP_API_TOKEN", token)
+        command = ["export", "--out", str(tmp_path), "--forms", "enrolment", "--since"]
+        assert main([*command, "2999-01-01"]) == 0
+        extract = current_extract(tmp_path)
+        assert extract.facts["export"]["records_asked"] == extract.tables["records"].rows == 0
+        assert extract.facts["request"]["changed_since"] == "2999-01-01 00:00:00"
+        days_later = emulator.faults.add("clock", seconds=2 * 86_400)
+        with RedcapClient(emulator.url, token) as client:
+            row = client.export_records(fields=["participant_id"], forms=["enrolment"])[0]
+            event = row["redcap_event_name"]
+            changed = {"participant_id": row["participant_id"], "redcap_event_name": event}
+            client.import_records([{**changed, "enrolment_complete": "1"}])
+        today = emulator.faults.now().date().isoformat()
+        assert main([*command, today]) == 0
+        emulator.faults.remove(days_later)
+    records = read_published(tmp_path, "records")
+    assert set(records["participant_id"].to_pylist()) == {row["participant_id"]}
+    assert "This is a part of the study" in capsys.readouterr().out
+
+
+def test_nothing_of_an_earlier_extract_stays(tmp_path: Path) -> None:
+    assert main(["export", "--out", str(tmp_path), "--forms", "enrolment", "spirometry"]) == 0
+    assert main(["export", "--out", str(tmp_path), "--forms", "spirometry", "--no-raw"]) == 0
+    assert not {"enrolment", "records"} & current_extract(tmp_path).tables.keys()
+
+
+def test_csv_holds_what_the_parquet_tables_hold(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["export", "--out", str(tmp_path), "--forms", "enrolment", "--format", "csv"]
+    assert main(command) == 0
+    assert f"{tmp_path}/csv: " in capsys.readouterr().out
+    extract = current_extract(tmp_path)
+    files = {path.name for path in (tmp_path / "csv").iterdir()}
+    assert files == {"manifest.json", *(f"{name}.csv" for name in extract.tables)}
+    with (tmp_path / "csv" / "enrolment.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    table = read_published(tmp_path, "enrolment")
+    assert [row["participant_id"] for row in rows] == table["participant_id"].to_pylist()
+    texts = [
+        ["" if value is None else str(value) for value in table[name].to_pylist()]
+        for name in table.column_names
+        if str(table[name].type) in {"string", "int64", "date32[day]"}
+    ]
+    names = [
+        name
+        for name in table.column_names
+        if str(table[name].type) in {"string", "int64", "date32[day]"}
+    ]
+    assert [[row[name] for row in rows] for name in names] == texts
+    assert all(path.stat().st_mode & 0o077 == 0 for path in (tmp_path / "csv").iterdir())
+
+
+def test_duckdb_holds_what_the_parquet_tables_hold(tmp_path: Path) -> None:
+    command = ["export", "--out", str(tmp_path), "--forms", "enrolment", "--format", "duckdb"]
+    assert main(command) == 0
+    assert main(command) == 0  # in place of the first
+    table = read_published(tmp_path, "enrolment")
+    with duckdb.connect(str(tmp_path / "duckdb" / "study.duckdb"), read_only=True) as database:
+        found = database.sql("FROM enrolment").to_arrow_table()
+        names = {name for (name,) in database.sql("SHOW TABLES").fetchall()}
+    assert found.to_pydict() == table.to_pydict()
+    assert names == current_extract(tmp_path).tables.keys()
+    assert main(["verify", str(tmp_path)]) == 0
+
+
+def test_a_copy_of_an_older_extract_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["export", "--out", str(tmp_path), "--forms", "enrolment"]
+    assert main([*command, "--format", "csv"]) == 0
+    assert main(command) == 0
+    assert main(["verify", str(tmp_path)]) == 1
+    assert "csv: It was made from the extract " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--forms", "spirometrie"], "Not instruments of this project: spirometrie. It has: enro"),
+        (["--events", "month_2"], "Not events of this project: month_2. It has: screening_arm_1, "),
+        (
+            ["--forms", "study_completion", "--events", "baseline_arm_1"],
+            "Nothing is entered there: of study_completion none is designated to baseline_arm_1.",
+        ),
+        (["--since", "2026-01-01T00:00:00+01:00"], "has a time zone"),
+    ],
+)
+def test_what_the_study_has_not_is_refused(
+    options: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", "--out", str(tmp_path / "out"), *options]) == 1
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert said.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_events_of_a_classic_project_are_refused(
+    tmp_path: Path,
+    emulator: RedcapEmulator,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("REDCAP_API_TOKEN", emulator.add_project(CLASSIC))
+    assert main(["export", "--out", str(tmp_path), "--events", "baseline_arm_1"]) == 1
+    assert "This is a classic project: it has no events to choose." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "holds no record ids"),
+        (b" \n\n", "holds no record ids"),
+        ("fünf".encode("latin-1"), "is not UTF-8"),
+        (None, "cannot be read: No such file or directory"),
+        (b"nobody-1\n", "1 of the 1 records asked for are not in the study"),
+    ],
+)
+def test_a_list_of_records_that_cannot_be_used_is_refused(
+    content: bytes | None, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "ids.txt"
+    if content is not None:
+        file.write_bytes(content)
+    assert main(["export", "--out", str(tmp_path / "out"), "--records-from", str(file)]) == 1
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert "nobody-1" not in said
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert main(["export", "--out", str(tmp_path / "file" / "out")]) == 1
+    assert "Tables could not be written in" in capsys.readouterr().err
+
+
+def test_another_projects_folder_is_left_alone(
+    tmp_path: Path, emulator: RedcapEmulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", "--out", str(tmp_path), "--forms", "enrolment"]) == 0
+    before = current_extract(tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REDCAP_API_TOKEN", emulator.add_project(CLASSIC))
+        assert main(["export", "--out", str(tmp_path)]) == 1
+    assert "Extract into another folder." in capsys.readouterr().err
+    assert current_extract(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--concurrency", "0"], ["--cells-per-request", "many"], ["--since", "yesterday"], []],
+)
+def test_options_that_cannot_be_read_end_with_the_usage(options: list[str]) -> None:
+    out = ["--out", "out"] if options else []
+    with pytest.raises(SystemExit) as ended:
+        main(["export", *out, *options])
+    assert ended.value.code == 2
+
+
+def test_a_user_who_may_not_read_the_log_is_told_what_that_means(
+    tmp_path: Path, emulator: RedcapEmulator, owner: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = emulator.add_user(owner, "without_log")
+    with RedcapClient(emulator.url, owner) as client:
+        client.import_users([{"username": "without_log", "logging": 0}])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REDCAP_API_TOKEN", token)
+        assert main(["export", "--out", str(tmp_path), "--forms", "enrolment"]) == 0
+    assert "may not read the log" in capsys.readouterr().out
+    facts = current_extract(tmp_path).facts
+    assert facts["rights"]["reads_log"] == "no"
+    assert facts["log_read_to"] is None
+
+
+def test_a_user_inside_a_group_is_told_that_other_records_are_not_there(
+    tmp_path: Path, emulator: RedcapEmulator, owner: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with RedcapClient(emulator.url, owner) as client:
+        group = client.export_data_access_groups()[0]["unique_group_name"]
+    token = emulator.add_user(owner, "insider", data_access_group=group)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REDCAP_API_TOKEN", token)
+        assert main(["export", "--out", str(tmp_path), "--forms", "enrolment"]) == 0
+    assert "records outside its data access group" in capsys.readouterr().out
+    assert current_extract(tmp_path).facts["rights"]["sees_one_group_only"] == "yes"
+
+
+@pytest.fixture(scope="module")
+def published(
+    emulator: RedcapEmulator, owner: str, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A shelf with two instruments and the raw export."""
+    shelf = tmp_path_factory.mktemp("published")
+    request = ExtractRequest(instruments=("enrolment", "spirometry"))
+    with RedcapClient(emulator.url, owner) as client:
+        extract_study(client, shelf, request)
+    return shelf
+
+
+Change = Callable[[Path], None]
+
+
+def _touch_file(folder: Path) -> None:
+    with (folder / "spirometry.parquet").open("r+b") as file:
+        file.seek(100)
+        file.write(b"x")
+
+
+def _remove_file(folder: Path) -> None:
+    (folder / "enrolment.parquet").unlink()
+
+
+def _add_file(folder: Path) -> None:
+    (folder / "notes.txt").touch()
+
+
+def _change_manifest(change: Callable[[dict], None]) -> Change:  # type: ignore[type-arg]
+    def apply(folder: Path) -> None:
+        path = folder / "manifest.json"
+        content = json.loads(path.read_text(encoding="utf-8"))
+        change(content)
+        path.write_text(json.dumps(content), encoding="utf-8")
+
+    return apply
+
+
+def _receive_one_cell(content: dict) -> None:  # type: ignore[type-arg]
+    content["conservation"]["cells_by_column"]["fev1_l"][0] = 1
+
+
+def _count_one_more(content: dict) -> None:  # type: ignore[type-arg]
+    counts = content["conservation"]
+    counts["cells_by_column"]["fev1_l"][0] += 1
+    counts["cells_by_column"]["fev1_l"][1] += 1
+    counts["cells_received"] += 1
+    counts["cells_in_tables"] += 1
+
+
+@pytest.mark.parametrize(
+    ("change", "sentences"),
+    [
+        (_touch_file, ["The file of table spirometry is not the one that was published."]),
+        (_remove_file, ["The file of table enrolment is missing."]),
+        (_add_file, ["The file notes.txt does not belong to the extract."]),
+        (
+            _change_manifest(lambda content: content["tables"]["spirometry"].update(rows=1)),
+            ["spirometry: 1,384 rows; the manifest says 1."],
+        ),
+        (
+            _change_manifest(lambda content: content["tables"]["spirometry"]["columns"].popitem()),
+            ["spirometry: columns are not as the manifest says: "],
+        ),
+        (
+            _change_manifest(
+                lambda content: content["conservation"]["cells_by_column"]["fev1_l"].__setitem__(
+                    0, 1
+                )
+            ),
+            [
+                "The proof does not account for every cell of fev1_l.",
+                "The proof's cells_received is not the sum of its columns.",
+                "records: holds more or fewer cells than came, in fev1_l.",
+            ],
+        ),
+        (
+            _change_manifest(_count_one_more),
+            [
+                "records: holds more or fewer cells than came, in fev1_l.",
+                "spirometry: holds more or fewer values than the proof, in fev1_l.",
+            ],
+        ),
+        (
+            _change_manifest(lambda content: content["export"].update(records_done=399)),
+            ["399 of 400 records asked for came, by the manifest."],
+        ),
+    ],
+)
+def test_verify_says_what_is_wrong_and_where(
+    change: Change,
+    sentences: list[str],
+    published: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shelf = tmp_path / "shelf"
+    shutil.copytree(published, shelf, symlinks=True)
+    assert main(["verify", str(shelf)]) == 0
+    assert "is as it was published" in capsys.readouterr().out
+    change((shelf / "current").resolve())
+    assert main(["verify", str(shelf)]) == 1
+    said = capsys.readouterr().out
+    for sentence in sentences:
+        assert sentence in said
+    assert f"{len(sentences)} things are wrong" in said
+
+
+def test_verify_of_a_folder_without_an_extract_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["verify", str(tmp_path / "nowhere")]) == 1
+    assert "holds no extract" in capsys.readouterr().err
+
+
+def test_progress_is_a_plain_line_where_nobody_looks(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "redcap_dagster", "export", "--out", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "400 records" in done.stdout
+    assert "\r" not in done.stderr
