@@ -42,7 +42,8 @@ format: $(VENV)/.installed-dev ## put the code into its one format
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.installed-dev ## run every benchmark and print its figures
-	@set -e; for file in benchmarks/*.py; do echo "── $$file"; $(BIN)/python $$file; done
+	@set -e; for file in benchmarks/[a-z]*.py; do echo "── $$file"; \
+		$(BIN)/python -m benchmarks.$$(basename $$file .py); done
 
 study: $(VENV)/.installed ## make the sample study and its snapshot again, from their seed
 	$(BIN)/python -m example_pipeline.study.generate

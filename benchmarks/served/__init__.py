@@ -1,0 +1,1 @@
+"""A made-up study, and a server that only slices its prepared bytes."""
