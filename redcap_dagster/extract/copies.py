@@ -14,13 +14,14 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
+from urllib.parse import quote
 
 from pyarrow import csv
 
+from redcap_dagster.destinations import Destination, load_extract
 from redcap_dagster.errors import ConfigError, TableError
 from redcap_dagster.tables import (
     Location,
@@ -162,14 +163,10 @@ def _write_csv(extract: PublishedExtract, folder: Path) -> None:
 
 
 def _write_duckdb(extract: PublishedExtract, folder: Path) -> None:
-    # Deferred: it comes with the extra `duckdb` only.
-    duckdb: Any = import_module("duckdb")
-    path = folder / DUCKDB_FILE
-    with duckdb.connect(str(path)) as database:
-        for name in extract.tables:
-            file = str(extract.file(name)).replace("'", "''")
-            database.execute(f"CREATE TABLE \"{name}\" AS FROM read_parquet('{file}')")
-    path.chmod(_FILE_OF_OWNER)
+    path = folder.resolve() / DUCKDB_FILE
+    # The schema in which DuckDB looks for a table that is named without one.
+    load_extract(extract, Destination(f"duckdb:///{quote(str(path))}", schema="main"))
+    path.with_name(f"{DUCKDB_FILE}.lock").unlink(missing_ok=True)
 
 
 _WRITERS: dict[CopyFormat, Callable[[PublishedExtract, Path], None]] = {
