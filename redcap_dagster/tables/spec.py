@@ -17,6 +17,9 @@ from redcap_dagster.project import Choice, DictionaryField, ExportColumn, ValueK
 CATEGORIES_FACT = "redcap.categories"
 """Name of the Arrow field metadata with a column's categories: a JSON list, in display order."""
 
+KEY_COLUMNS_FACT = "redcap.key_columns"
+"""Name of the Arrow schema metadata with the key: a JSON list of names."""
+
 TableStructure = Literal["nonrepeating", "repeating", "mixed", "flat"]
 """How the rows of a table come about.
 
@@ -188,7 +191,7 @@ class TableSpec:
             "redcap.instrument": self.instrument or "",
             "redcap.label": self.label,
             "redcap.structure": self.structure,
-            "redcap.key_columns": json.dumps(self.key_columns),
+            KEY_COLUMNS_FACT: json.dumps(self.key_columns),
         }
         return pa.schema(
             [column.arrow_field for column in self.columns],

@@ -458,3 +458,21 @@ def test_other_readers_find_the_same_types(
         "True",
         "None",
     ]
+
+
+def test_queries_can_skip_row_groups_by_keys_and_numbers_but_not_by_text(
+    tmp_path: Path, make_project: Callable[..., RedcapProject], make_chunk: MakeChunk
+) -> None:
+    project = make_project({"visit": ["record_id", "note"]})
+    rows = [{"record_id": n, "note": "fine", "visit_complete": "2"} for n in ("a", "b")]
+    with ExtractWriter(tmp_path, project, plan_tables(project)) as writer:
+        writer.write(make_chunk(project, rows))
+        writer.publish()
+    group = pq.read_metadata(published_path(tmp_path, "visit")).row_group(0)
+    columns = [group.column(place) for place in range(group.num_columns)]
+    extremes = {
+        item.path_in_schema: (item.statistics.min, item.statistics.max)
+        for item in columns
+        if item.is_stats_set
+    }
+    assert extremes == {"record_id": ("a", "b"), "visit_complete": (2, 2)}
