@@ -30,6 +30,8 @@ _LIMITS = Limits(
 )
 
 _REASONS = {
+    "22021": "a text holds a character that PostgreSQL cannot store, such as a NUL",
+    "22P05": "a text holds a character that the database's encoding lacks; use one in UTF8",
     "23505": "rows are not unique by the table's key",
     "23502": "a part of a key is blank",
     "25006": "the database can only be read",

@@ -158,6 +158,17 @@ def test_a_table_of_too_many_columns_is_refused_by_name(
         load_extract(publish({"wide": wide}), postgresql.destination)
 
 
+def test_a_text_that_postgresql_cannot_hold_is_told_without_the_text(
+    postgresql: "Warehouse", publish: "Publish", visits: Visits
+) -> None:
+    extract = publish({"visits": visits(["zq"], note=["zq\0zq"])})
+    with pytest.raises(
+        DestinationError, match=r"table visits: .* such as a NUL \(SQLSTATE"
+    ) as caught:
+        load_extract(extract, postgresql.destination)
+    assert "zq" not in str(caught.value)
+
+
 def test_a_type_that_no_table_of_a_study_has_is_refused_by_name(
     warehouse: "Warehouse", publish: "Publish", visits: Visits
 ) -> None:
