@@ -37,6 +37,7 @@ from redcap_dagster.tables.options import (
 )
 from redcap_dagster.tables.parquet import file_sha256
 from redcap_dagster.tables.publish import ExtractWriter
+from redcap_dagster.tables.screen import TableScreen
 from redcap_dagster.tables.shelf import (
     current_extract,
     find_changed_files,
@@ -83,6 +84,7 @@ __all__ = [
     "SplitChunk",
     "TableColumn",
     "TableOptions",
+    "TableScreen",
     "TableSpec",
     "TableStructure",
     "cast_text",

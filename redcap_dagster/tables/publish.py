@@ -35,6 +35,7 @@ from redcap_dagster.tables.manifest import (
 )
 from redcap_dagster.tables.names import MISSING_REASONS, QUALITY_FINDINGS, RECORDS, REJECTED_VALUES
 from redcap_dagster.tables.parquet import ParquetSink
+from redcap_dagster.tables.screen import TableScreen
 from redcap_dagster.tables.shelf import Turn, open_shelf
 from redcap_dagster.tables.spec import TableSpec
 from redcap_dagster.tables.split import ChunkSplitter, SplitChunk
@@ -65,6 +66,7 @@ class ExtractWriter:
         specs: The tables to write from the export: instrument tables, `records`, or both. With
             instrument tables comes `rejected_values`, given or not; `missing_reasons` if given.
         extract_id: Name of the extract, for its folder and manifest; None for time and chance.
+        screen: Changes the tables on their way to the disk; None leaves them as they were made.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class ExtractWriter:
         specs: Sequence[TableSpec],
         *,
         extract_id: str | None = None,
+        screen: TableScreen | None = None,
     ) -> None:
         self._shelf = open_shelf(shelf)
         self._project = project
@@ -88,6 +91,7 @@ class ExtractWriter:
                 "write_table."
             )
         self._extract_id = extract_id or _new_extract_id()
+        self._screen = screen
         self._ledger = CellLedger()
         self._sinks: dict[str, ParquetSink] = {}
         self._queue = WriteQueue()
@@ -102,7 +106,8 @@ class ExtractWriter:
         with ExitStack() as on_failure, writing_to(self._shelf.location):
             on_failure.callback(self._discard)
             for spec in specs:
-                self._open(spec.name, spec.arrow_schema, rows)
+                written = spec if self._screen is None else self._screen.published_spec(spec)
+                self._open(spec.name, written.arrow_schema, rows)
             on_failure.pop_all()
         return self
 
@@ -142,13 +147,13 @@ class ExtractWriter:
         split = self._split(chunk)
         with writing_to(self._shelf.location):
             for name, table in split.tables.items():
-                self._sinks[name].append(table)
+                self._append(name, table)
             if REJECTED_VALUES in self._sinks:
-                self._sinks[REJECTED_VALUES].append(split.rejected)
+                self._append(REJECTED_VALUES, split.rejected)
             if split.missing_reasons is not None:
-                self._sinks[MISSING_REASONS].append(split.missing_reasons)
+                self._append(MISSING_REASONS, split.missing_reasons)
             if RECORDS in self._sinks:
-                self._sinks[RECORDS].append(_as_records(chunk, self._flat_specs[RECORDS]))
+                self._append(RECORDS, _as_records(chunk, self._flat_specs[RECORDS]))
         self._ledger += split.ledger
         return split
 
@@ -161,6 +166,7 @@ class ExtractWriter:
         _check_file_name(name)
         if name in self._sinks:
             raise TableError(f"The extract has a table {name} already.")
+        table = self._hide(name, table)
         with writing_to(self._shelf.location):
             sink = self._open(name, table.schema, _rows_per_group(table.num_columns))
             sink.append(table)
@@ -177,10 +183,13 @@ class ExtractWriter:
             self.write_table(name, rows)
             return
         with writing_to(self._shelf.location):
-            self._sinks[name].append(rows)
+            self._append(name, rows)
 
     def read_back(self, name: str, columns: Sequence[str]) -> pa.Table:
         """Read columns of a table that was written, which takes no more rows from then on.
+
+        Where a screen changed record ids, they are again those of the export; a column that it
+        left out is null.
 
         Raises:
             TableError: This extract does not write such a table.
@@ -191,7 +200,10 @@ class ExtractWriter:
             self._queue.finish()
             self._sinks[name].close()
             with pq.ParquetFile(self._sinks[name].path) as file:
-                return file.read(columns=list(columns)).select(list(columns))
+                written = file.schema_arrow.names
+                there = [item for item in columns if self._screen is None or item in written]
+                rows = file.read(columns=there).select(there)
+        return rows if self._screen is None else self._screen.reveal(name, rows, columns)
 
     def publish(
         self,
@@ -296,6 +308,12 @@ class ExtractWriter:
         path = table_file(self._staging.folder, name)
         self._sinks[name] = ParquetSink(path, schema, rows_per_group, self._queue)
         return self._sinks[name]
+
+    def _append(self, name: str, rows: pa.Table) -> None:
+        self._sinks[name].append(self._hide(name, rows))
+
+    def _hide(self, name: str, rows: pa.Table) -> pa.Table:
+        return rows if self._screen is None else self._screen.hide(name, rows)
 
     def _split(self, chunk: pa.Table) -> SplitChunk:
         if self._staging is None:
