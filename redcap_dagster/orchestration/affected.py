@@ -1,11 +1,12 @@
 """Which partitions of a study hold the records that changed."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from redcap_dagster.export import Change
 from redcap_dagster.orchestration.partitions import RecordSelection, parse_partition
 from redcap_dagster.orchestration.study import StudyAssets
+from redcap_dagster.privacy import DeidentificationOptions, Pseudonyms
 from redcap_dagster.project import RedcapProject
 from redcap_dagster.tables import RECORDS, current_extract, has_extract, read_published
 
@@ -79,6 +80,30 @@ def published_partitions(
         )
         for key in keys
         if has_extract(study.shelf(key))
+    ]
+
+
+def recognise_records(
+    parts: Sequence[PublishedPartition],
+    deidentification: DeidentificationOptions | None,
+    record_ids: Iterable[str],
+) -> list[PublishedPartition]:
+    """Partitions with the record ids of REDCap, where what is published holds pseudonyms.
+
+    A pseudonym of no record that is there now stays: the record is gone, or has another id.
+
+    Raises:
+        ConfigError: The environment has no key.
+    """
+    if deidentification is None or not deidentification.pseudonymize_record_ids:
+        return list(parts)
+    pseudonyms = Pseudonyms(deidentification.read_key(), deidentification.longest_shift_days)
+    known = {pseudonyms.of(name): name for name in record_ids}
+    return [
+        part
+        if part.record_ids is None
+        else replace(part, record_ids=frozenset(known.get(item, item) for item in part.record_ids))
+        for part in parts
     ]
 
 

@@ -11,6 +11,7 @@ from upath import UPath
 from redcap_dagster.errors import ConfigError
 from redcap_dagster.orchestration.attachments import DEFAULT_LARGEST_ATTACHMENT_BYTES
 from redcap_dagster.orchestration.check_plan import plan_checks
+from redcap_dagster.orchestration.deidentification import deidentified_props
 from redcap_dagster.orchestration.kinds import DEFAULT_KINDS, RECORD_KINDS
 from redcap_dagster.orchestration.materialize import RedcapEvent
 from redcap_dagster.orchestration.resource import RedcapResource
@@ -21,6 +22,7 @@ from redcap_dagster.orchestration.translator import (
     RedcapTableProps,
     group_name,
 )
+from redcap_dagster.privacy import DeidentificationOptions
 from redcap_dagster.project import DriftKind, DriftPolicy, RedcapProject, merge_drift_policy
 from redcap_dagster.quality import QualityOptions
 from redcap_dagster.tables import DEFAULT_TABLE_OPTIONS, TableOptions, to_location
@@ -48,6 +50,7 @@ def redcap_assets(
     quality: QualityOptions | None = _DEFAULT_QUALITY,
     io_manager_key: str | None = None,
     drift_policy: Mapping[DriftKind, DriftPolicy] | None = None,
+    deidentification: DeidentificationOptions | None = None,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Make the decorated function the body of a study's assets.
 
@@ -91,6 +94,8 @@ def redcap_assets(
             after it was published (`docs/assets.md`). None hands over nothing.
         drift_policy: Kinds of changes of the design that are worth something else than in
             `DEFAULT_DRIFT_POLICY` (`docs/partitions.md`): to note, to warn of, or to block.
+        deidentification: What is taken out of the tables before they are written
+            (`docs/privacy.md`). None for nothing.
 
     Raises:
         ConfigError: Two tables get the same asset key, an option names what is not there, or
@@ -104,9 +109,10 @@ def redcap_assets(
         include = [*(DEFAULT_KINDS if include is None else include), "audit_log"]
     elif "audit_log" in (include or ()):
         raise ConfigError("The asset audit_log needs audit_log_partitions: the first day to keep.")
-    for props in plan_study_tables(
+    tables = plan_study_tables(
         project, table_options, include=include, reports=reports, has_rules=quality is not None
-    ):
+    )
+    for props in deidentified_props(tables, project, deidentification, include):
         spec = translator.get_asset_spec(props)
         if prefix:
             spec = spec.replace_attributes(key=spec.key.with_prefix(prefix))
@@ -136,6 +142,7 @@ def redcap_assets(
         quality,
         hands_over_frames=io_manager_key is not None,
         drift_policy=policy,
+        deidentification=deidentification,
     )
 
     def decorate(function: Callable[..., Any]) -> dg.AssetsDefinition:
@@ -175,6 +182,7 @@ def build_redcap_assets(
     quality: QualityOptions | None = _DEFAULT_QUALITY,
     io_manager_key: str | None = None,
     drift_policy: Mapping[DriftKind, DriftPolicy] | None = None,
+    deidentification: DeidentificationOptions | None = None,
 ) -> dg.AssetsDefinition:
     """A study's assets, ready for `dg.Definitions(assets=[...])`.
 
@@ -200,6 +208,7 @@ def build_redcap_assets(
         quality: See there.
         io_manager_key: See there.
         drift_policy: See there.
+        deidentification: See there.
     """
 
     @redcap_assets(
@@ -221,6 +230,7 @@ def build_redcap_assets(
         quality=quality,
         io_manager_key=io_manager_key,
         drift_policy=drift_policy,
+        deidentification=deidentification,
     )
     def study_assets(context: dg.AssetExecutionContext) -> Iterator[RedcapEvent]:
         redcap = getattr(context.resources, resource_key)

@@ -16,7 +16,11 @@ from redcap_dagster.export import (
     read_record_ids,
 )
 from redcap_dagster.extract import published_fence
-from redcap_dagster.orchestration.affected import PublishedPartition, published_partitions
+from redcap_dagster.orchestration.affected import (
+    PublishedPartition,
+    published_partitions,
+    recognise_records,
+)
 from redcap_dagster.orchestration.sensor_cursor import SensorCursor, Wanted
 from redcap_dagster.orchestration.study import StudyAssets
 from redcap_dagster.tables import has_extract
@@ -136,7 +140,7 @@ class ChangeWatch:
             groups = read_record_groups(client, self.study.project)
         else:
             groups = dict.fromkeys(read_record_ids(client, self.study.project), "")
-        for part in parts:
+        for part in recognise_records(parts, self.study.deidentification, groups):
             fence = published_fence(self.study.shelf(part.key))
             own = [
                 item

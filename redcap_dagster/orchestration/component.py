@@ -20,6 +20,7 @@ from redcap_dagster.orchestration.component_schedules import build_study_schedul
 from redcap_dagster.orchestration.component_settings import (
     ChangeSensorSettings,
     DestinationSettings,
+    DeidentificationSettings,
     PartitionsByName,
     QualitySettings,
     TableSettings,
@@ -115,6 +116,12 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         default={},
         description="What kinds of changes of the design are worth, where it is not the default.",
         examples=[{"field_removed": "block", "choice_added": "warn"}],
+        json_schema_extra=pointed_at,
+    )
+    deidentification: DeidentificationSettings | None = Field(
+        default=None,
+        description="What is taken out of the tables before they are written; nothing by default.",
+        examples=[{"keep": ["visit_notes"], "key_env": "OUR_STUDY_KEY"}],
         json_schema_extra=pointed_at,
     )
     record_buckets: int | None = Field(
@@ -259,6 +266,9 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
             table_options=self.table_options.to_options(),
             quality=self.quality.to_options(folder),
             drift_policy=self.drift_policy,
+            deidentification=None
+            if self.deidentification is None
+            else self.deidentification.to_options(),
             pool=self.pool,
             io_manager_key=self.io_manager_key,
             required_resource_keys={self._resource_key},

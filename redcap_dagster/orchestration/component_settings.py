@@ -19,6 +19,7 @@ from redcap_dagster.orchestration.partitions import (
     record_partitions,
 )
 from redcap_dagster.orchestration.translator import RedcapTableProps
+from redcap_dagster.privacy import DEFAULT_KEY_ENV, DeidentificationOptions
 from redcap_dagster.project import RedcapProject
 from redcap_dagster.quality import QUALITY_RULES, QualityOptions, Severity
 from redcap_dagster.tables import CheckboxStyle, ChoiceStyle, TableOptions
@@ -28,10 +29,12 @@ def pointed_at(schema: dict[str, Any]) -> None:
     """Let `dg check yaml` point into a setting: no text stands for the whole of it.
 
     Dagster lets a text with a template in it stand for any setting. What is wrong inside one is
-    then told at its first line, and a word that is none of those allowed is not told at all.
+    then told at its first line, and a word that is none of those allowed is not told at all. A
+    null beside one kind of setting does the same: such a setting is left out instead.
     """
     kinds = [kind for kind in schema.pop("anyOf") if kind != {"type": "string"}]
-    schema.update(kinds[0] if len(kinds) == 1 else {"anyOf": kinds})
+    given = [kind for kind in kinds if kind != {"type": "null"}]
+    schema.update(given[0] if len(given) == 1 else {"anyOf": kinds})
 
 
 class GroupPartitions(dg.Model, dg.Resolvable):
@@ -196,6 +199,34 @@ class QualitySettings(dg.Model):
                 "logic": self.logic.to_options(),
             }
         )
+
+
+class DeidentificationSettings(dg.Model):
+    """What is taken out of the tables before they are written: `DeidentificationOptions`."""
+
+    drop_identifiers: bool = Field(
+        default=True, description="Leave out fields flagged as identifiers."
+    )
+    drop_free_text: bool = Field(
+        default=True, description="Leave out fields in which a person can write what they like."
+    )
+    pseudonymize_record_ids: bool = Field(
+        default=True, description="Replace record ids by keyed digests."
+    )
+    shift_dates: bool = Field(
+        default=True, description="Move all dates of a record into the past by the same days."
+    )
+    longest_shift_days: int = Field(default=364, description="Most days a record is moved by.")
+    keep: list[str] = Field(default=[], description="Fields that are not left out.")
+    drop: list[str] = Field(default=[], description="Fields that are left out.")
+    key_env: str = Field(
+        default=DEFAULT_KEY_ENV,
+        description="Name of the environment variable that holds the key.",
+    )
+
+    def to_options(self) -> DeidentificationOptions:
+        """The options that these settings stand for."""
+        return DeidentificationOptions(**dict(self))
 
 
 def _beside(folder: Path, name: str | None) -> Path | None:

@@ -27,6 +27,12 @@ from redcap_dagster.orchestration.check_plan import (
     rules_of_check,
 )
 from redcap_dagster.orchestration.checks import SCHEMA_CHECK, SchemaCheck, rule_result
+from redcap_dagster.orchestration.deidentification import (
+    deidentification_fact,
+    plan_deidentifier,
+    refuse_checks_alone,
+    tables_that_may_stay,
+)
 from redcap_dagster.orchestration.extract_checks import (
     complete_extract_result,
     data_dictionary_result,
@@ -43,6 +49,7 @@ from redcap_dagster.orchestration.progress import ProgressLog
 from redcap_dagster.orchestration.selection import select_record_ids
 from redcap_dagster.orchestration.study import StudyAssets
 from redcap_dagster.orchestration.translator import RedcapTableProps
+from redcap_dagster.privacy import Deidentifier
 from redcap_dagster.project import DesignChange, RedcapProject, check_same_project, diff_projects
 from redcap_dagster.quality import QualityJudge, QualityOptions, plan_quality
 from redcap_dagster.tables import (
@@ -177,7 +184,13 @@ class _Step:
     @cached_property
     def judge(self) -> QualityJudge:
         """Runs the data-quality rules, over all partitions of the step."""
-        return QualityJudge(plan_quality(self.live, self.study.quality))
+        hidden = () if self.deidentifier is None else self.deidentifier.dropped_fields
+        return QualityJudge(plan_quality(self.live, self.study.quality, hidden_fields=hidden))
+
+    @cached_property
+    def deidentifier(self) -> Deidentifier | None:
+        """What de-identifies the tables of the step; None where the study does not ask for it."""
+        return plan_deidentifier(self.study, self.live)
 
     def plan(self) -> list[tuple[str | None, list[dg.AssetKey]]]:
         """The selected assets by the partition they are published in; None for the study's own."""
@@ -199,7 +212,9 @@ class _Step:
         if not own and not any(item.kind in RECORD_KINDS for item in props):
             return None
         progress = ExportProgress()
-        with ExtractWriter(self.study.shelf(partition_key), self.live, specs) as writer:
+        shelf = self.study.shelf(partition_key)
+        may_stay = tables_that_may_stay(shelf, self.deidentifier, self._known_tables())
+        with ExtractWriter(shelf, self.live, specs, screen=self.deidentifier) as writer:
             written = {spec.name for spec in specs}
             for name, table in own.items():
                 writer.write_table(name, table)
@@ -212,8 +227,9 @@ class _Step:
                 self._export(writer, partition_key, instruments, judged, progress)
             extract = writer.publish(
                 self._facts(partition_key, progress)
-                | fence_fact(self.study, self.study.shelf(partition_key), keys, self.fence),
-                known_tables=self._known_tables(),
+                | fence_fact(self.study, shelf, keys, self.fence)
+                | deidentification_fact(self.deidentifier),
+                known_tables=may_stay,
             )
         return _Published(partition_key, extract, progress)
 
@@ -340,6 +356,7 @@ class _Step:
             for check_key in sorted(self.context.selected_asset_check_keys, key=str)
             if check_key.asset_key not in self.context.selected_asset_keys
         ]
+        refuse_checks_alone(self.study, wanted)
         rules = [item for item in wanted if item.name not in _CHECKS_OF_TABLES]
         if rules:
             self._judge_again([item.asset_key for item in rules])
@@ -459,7 +476,11 @@ class _Step:
         return metadata
 
     def _live_spec(self, props: RedcapTableProps) -> TableSpec:
-        """The columns as they are now; those of the snapshot where the instrument is gone."""
+        """The columns as they are published; those of the snapshot where the instrument is gone."""
+        spec = self._planned_spec(props)
+        return spec if self.deidentifier is None else self.deidentifier.published_spec(spec)
+
+    def _planned_spec(self, props: RedcapTableProps) -> TableSpec:
         if props.kind == "records":
             return plan_records_table(self.live)
         planned = plan_tables(self.live, options=self.study.table_options)

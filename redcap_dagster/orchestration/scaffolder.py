@@ -19,6 +19,7 @@ attributes:
   # include: [records, instrument, rejected_values, users]
   # table_options: {{choices: labels, checkboxes: list, missing_reasons: true}}
   # quality: {{blocking: [unique_key], custom_rules: rules.yaml}}
+  # deidentification: {{}}        # drops, pseudonyms, shifted dates: see docs/privacy.md
   # drift_policy: {{field_removed: block}}
   # reports: [12]                 # saved REDCap reports, by number
   # audit_log_since: "2026-01-01" # the project's log, a partition for each day

@@ -9,6 +9,7 @@ import dagster as dg
 from redcap_dagster.errors import ConfigError
 from redcap_dagster.orchestration.attachments import DEFAULT_LARGEST_ATTACHMENT_BYTES
 from redcap_dagster.orchestration.translator import RedcapTableProps
+from redcap_dagster.privacy import DeidentificationOptions
 from redcap_dagster.project import DEFAULT_DRIFT_POLICY, DriftKind, DriftPolicy, RedcapProject
 from redcap_dagster.quality import QualityOptions
 from redcap_dagster.tables import DEFAULT_TABLE_OPTIONS, Location, TableOptions
@@ -29,6 +30,7 @@ class StudyAssets:
         quality: How the data-quality rules run; None for none of them.
         hands_over_frames: Whether an IO manager is handed each table as a pandas frame.
         drift_policy: What each kind of change of the design is worth.
+        deidentification: What is taken out of the tables; None for nothing.
     """
 
     project: RedcapProject
@@ -42,6 +44,7 @@ class StudyAssets:
     drift_policy: Mapping[DriftKind, DriftPolicy] = field(
         default_factory=lambda: DEFAULT_DRIFT_POLICY
     )
+    deidentification: DeidentificationOptions | None = None
 
     def shelf(self, partition_key: str | None) -> Location:
         """The place that a partition's tables are published in; None for the study's own.

@@ -58,6 +58,11 @@ class Deidentifier:
         """What record ids become."""
         return self._pseudonyms
 
+    @property
+    def dropped_fields(self) -> tuple[str, ...]:
+        """Names of the fields that are left out, in dictionary order."""
+        return self._treatments.fields("drop")
+
     def published_spec(self, spec: TableSpec) -> TableSpec:
         """A table's layout without the columns that are left out."""
         return self._treatments.published_spec(spec)
@@ -72,7 +77,7 @@ class Deidentifier:
             "shift_dates": options.shift_dates,
             "longest_shift_days": options.longest_shift_days if options.shift_dates else None,
             "key_fingerprint": self._pseudonyms.fingerprint() if options.needs_key else None,
-            "dropped_fields": list(self._treatments.fields("drop")),
+            "dropped_fields": list(self.dropped_fields),
             "shifted_fields": list(self._treatments.fields("shift")),
         }
 

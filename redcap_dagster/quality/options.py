@@ -8,7 +8,10 @@ from typing import Literal
 
 from redcap_dagster.errors import ConfigError
 from redcap_dagster.logic import DEFAULT_OPTIONS, LogicOptions
+from redcap_dagster.project import DictionaryField
 from redcap_dagster.quality.catalogue import QUALITY_RULES, Severity
+
+_FIXED_DECIMALS = tuple(f"number_{count}dp" for count in range(1, 5))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +83,17 @@ class QualityOptions:
     def runs(self, rule: str) -> bool:
         """Whether a rule is to run."""
         return self.rules is None or rule in self.rules
+
+    def judges_outliers_of(self, item: DictionaryField) -> bool:
+        """Whether the rule of outliers looks at a field."""
+        if item.field_type in {"slider", "calc"}:
+            return True
+        if item.field_type != "text":
+            return False
+        name = item.validation.removesuffix("_comma_decimal")
+        return name in {"integer", "number"} or (
+            self.outliers_with_decimal_places and name in _FIXED_DECIMALS
+        )
 
 
 def check_rule_names(options: QualityOptions, custom: Collection[str]) -> None:

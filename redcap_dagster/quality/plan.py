@@ -5,7 +5,7 @@ for the field and rules concerned; it stops nothing else.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
@@ -29,7 +29,9 @@ from redcap_dagster.quality.catalogue import (
     MISSING_REQUIRED_VALUES,
     MISSING_VALUES,
     OUT_OF_RANGE,
+    OUTLIERS,
     READABLE_LOGIC,
+    SECONDARY_UNIQUE_FIELD,
 )
 from redcap_dagster.quality.custom_rules import CustomRule, read_custom_rules
 from redcap_dagster.quality.options import QualityOptions, check_rule_names
@@ -165,12 +167,19 @@ class QualityPlan:
     custom_rules: tuple[PlannedCustomRule, ...] = ()
 
 
-def plan_quality(project: RedcapProject, options: QualityOptions | None = None) -> QualityPlan:
+def plan_quality(
+    project: RedcapProject,
+    options: QualityOptions | None = None,
+    *,
+    hidden_fields: Collection[str] = (),
+) -> QualityPlan:
     """Plan the rules of a study.
 
     Args:
         project: The study's design, as the data were exported with.
         options: What the study decided; None for the defaults.
+        hidden_fields: Fields that the finished tables do not hold. Rules that read those tables
+            cannot judge them.
 
     Raises:
         ConfigError: The file of custom rules cannot be read, or an option names no rule.
@@ -182,7 +191,7 @@ def plan_quality(project: RedcapProject, options: QualityOptions | None = None) 
         project,
         options,
         {
-            spec.instrument: _InstrumentPlanner(project, options, spec).plan()
+            spec.instrument: _InstrumentPlanner(project, options, spec, hidden_fields).plan()
             for spec in plan_tables(project)
             if spec.instrument is not None
         },
@@ -205,7 +214,14 @@ def _plan_custom(
 class _InstrumentPlanner:
     """Plans one instrument, and collects what cannot be read."""
 
-    def __init__(self, project: RedcapProject, options: QualityOptions, spec: TableSpec) -> None:
+    def __init__(
+        self,
+        project: RedcapProject,
+        options: QualityOptions,
+        spec: TableSpec,
+        hidden_fields: Collection[str],
+    ) -> None:
+        self._hidden_fields = hidden_fields
         self._project = project
         self._options = options
         self._spec = spec
@@ -233,6 +249,8 @@ class _InstrumentPlanner:
         choices = [column for column in columns if _source_kind(column) != "missing_code_checkbox"]
         shown = self._read(item, _BRANCHING_RULES, lambda: _branching_logic(item))
         calculation = self._read(item, (INCORRECT_CALCULATIONS,), lambda: parse_calculation(item))
+        if item.name in self._hidden_fields:
+            self._note_hidden(item)
         tags = self._read(item, (ENTRY_LIMITS,), lambda: find_action_tags(item.annotation))
         return FieldPlan(
             field=item,
@@ -301,6 +319,13 @@ class _InstrumentPlanner:
         self._note(item, OUT_OF_RANGE, reason)
         self._note(item, READABLE_LOGIC, reason)
         return None, None
+
+    def _note_hidden(self, item: DictionaryField) -> None:
+        reason = "The finished table does not hold the field: de-identification leaves it out."
+        if item.name == self._project.info.secondary_unique_field:
+            self._note(item, SECONDARY_UNIQUE_FIELD, reason)
+        if self._options.judges_outliers_of(item):
+            self._note(item, OUTLIERS, reason)
 
     def _note(self, item: DictionaryField, rule: str, reason: str) -> None:
         self._not_evaluated.append(NotEvaluated(self._instrument, item.name, rule, reason))

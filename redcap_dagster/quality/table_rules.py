@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redcap_dagster.project import DictionaryField, RedcapProject
+from redcap_dagster.project import RedcapProject
 from redcap_dagster.quality.catalogue import OUTLIERS, SECONDARY_UNIQUE_FIELD, UNIQUE_KEY
 from redcap_dagster.quality.findings import FindingKind, Found, Mask, RowKeys, RowNumbers
 from redcap_dagster.quality.options import QualityOptions
@@ -23,7 +23,6 @@ TableReader: TypeAlias = Callable[[str, Sequence[str]], pa.Table]
 
 _FEWEST_VALUES = 3
 _MEDIAN_DEVIATIONS_PER_SIGMA = 1.4826
-_FIXED_DECIMALS = tuple(f"number_{count}dp" for count in range(1, 5))
 
 
 def find_in_table(
@@ -37,7 +36,7 @@ def find_in_table(
         yield _find_shared_values(plan.spec, secondary, read)
     if options.runs(OUTLIERS):
         for item in plan.fields:
-            if _may_have_outliers(item.field, options):
+            if options.judges_outliers_of(item.field):
                 rows = find_outliers(
                     read(plan.spec.name, [item.field.name]).column(0),
                     multiplier=options.outlier_multiplier,
@@ -66,17 +65,6 @@ def _find_shared_values(spec: TableSpec, field: str, read: TableReader) -> Found
         SECONDARY_UNIQUE_FIELD, spec.instrument, field, "Another record holds this value too"
     )
     return Found(kind, np.flatnonzero(is_shared.to_numpy()).astype(np.int64))
-
-
-def _may_have_outliers(field: DictionaryField, options: QualityOptions) -> bool:
-    if field.field_type in {"slider", "calc"}:
-        return True
-    if field.field_type != "text":
-        return False
-    name = field.validation.removesuffix("_comma_decimal")
-    return name in {"integer", "number"} or (
-        options.outliers_with_decimal_places and name in _FIXED_DECIMALS
-    )
 
 
 def find_outliers(

@@ -21,6 +21,7 @@ from redcap_dagster.api import RedcapClient
 from redcap_dagster.errors import ConfigError
 from redcap_dagster.export import record_bucket
 from redcap_dagster.orchestration.sensor_cursor import SensorCursor
+from redcap_dagster.privacy import DEFAULT_KEY_ENV, DeidentificationOptions, Pseudonyms
 
 if TYPE_CHECKING:
     from tests.orchestration.conftest import Study
@@ -120,6 +121,7 @@ def watch(study: "Study") -> Iterator[Watch]:
             partitions: dg.PartitionsDefinition[str] | None = None,
             *,
             tables: list[str] = TABLES,
+            deidentification: DeidentificationOptions | None = None,
             **options: Any,
         ) -> Watched:
             definition = partitions or record_partitions(BUCKETS)
@@ -128,6 +130,7 @@ def watch(study: "Study") -> Iterator[Watch]:
                 out_dir=study.out_dir,
                 partitions_def=definition,
                 include=[*tables, "rejected_values"],
+                deidentification=deidentification,
             )
             sensor = build_redcap_change_sensor(assets, **options)
             keys = [*definition.get_partition_keys()]
@@ -219,6 +222,22 @@ def test_a_rename_runs_the_partitions_of_both_ids(watch: Watch) -> None:
     watched.client.rename_record(old, new)
     assert {bucket_of(old), bucket_of(new)} <= set(watched.run(watched.tick()))
     watched.assert_equals_a_full_export()
+
+
+def test_a_study_with_pseudonyms_is_kept_up_to_date_too(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = "a key of tests, longer than 32 characters"
+    monkeypatch.setenv(DEFAULT_KEY_ENV, key)
+    watched = watch(deidentification=DeidentificationOptions())
+    assert watched.tick().run_requests == []
+    gone, *_, changed = watched.ids()
+    watched.client.delete_records([gone])
+    watched.import_rows({"participant_id": changed, **BASELINE, "age": "44"})
+    assert set(watched.run(watched.tick())) == {bucket_of(gone), bucket_of(changed)}
+    pseudonyms = Pseudonyms(key.encode(), 364)
+    published = {dict(row)["participant_id"] for row in watched.published("records")}
+    assert published == {pseudonyms.of(name) for name in watched.ids()}
 
 
 def test_a_change_of_the_design_runs_everything(watch: Watch) -> None:

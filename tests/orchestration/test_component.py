@@ -24,10 +24,12 @@ from redcap_dagster.destinations import Destination
 from redcap_dagster.errors import ConfigError
 from redcap_dagster.logic import LogicOptions
 from redcap_dagster.orchestration.component_settings import (
+    DeidentificationSettings,
     LogicSettings,
     QualitySettings,
     TableSettings,
 )
+from redcap_dagster.privacy import DeidentificationOptions
 from redcap_dagster.project import DEFAULT_DRIFT_POLICY
 from redcap_dagster.quality import QualityOptions
 from redcap_dagster.tables import TableOptions
@@ -223,6 +225,7 @@ def test_a_moment_that_is_none_is_refused(as_of: str, tmp_path: Path) -> None:
         (TableSettings, TableOptions, set()),
         (QualitySettings, QualityOptions, {"enabled"}),
         (LogicSettings, LogicOptions, set()),
+        (DeidentificationSettings, DeidentificationOptions, set()),
     ],
 )
 def test_yaml_has_every_option_with_its_default(
@@ -235,6 +238,18 @@ def test_yaml_has_every_option_with_its_default(
         wanted = getattr(expected, name)
         empty = isinstance(wanted, tuple | dict) and not wanted
         assert getattr(given, name) == wanted or (empty and not getattr(given, name)), name
+
+
+def test_de_identification_comes_from_the_yaml(
+    load: Load, study: "Study", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUR_KEY", "0123456789abcdef0123456789abcdef")
+    _, defs = load(deidentification={"keep": ["last_name"], "key_env": "OUR_KEY"})
+    assert run(defs, asset_selection=[dg.AssetKey(["lungs", "demographics"])]).success
+    row = study.table("demographics")[0]
+    assert "last_name" in row
+    assert "first_name" not in row
+    assert len(row["participant_id"]) == 32
 
 
 def test_what_drift_is_worth_comes_from_the_yaml(load: Load) -> None:
@@ -377,6 +392,8 @@ attributes:
       stdev: both
   drift_policy:
     field_removed: stop
+  deidentification:
+    shift_date: true
 """
 
 
@@ -397,6 +414,7 @@ def test_dg_check_yaml_points_at_each_mistake(dg_project: Path) -> None:
         "outliers: fatal",
         "stdev: both",
         "field_removed: stop",
+        "shift_date: true",
     }
     carets = [line for line in said.splitlines() if line.strip(" |").startswith("^")]
     assert len(carets) == len(pointed_at)
@@ -416,7 +434,7 @@ def test_the_pages_yaml_is_right_and_makes_what_it_says(dg_project: Path) -> Non
     assert listed.returncode == 0, listed.stderr
     definitions = json.loads(listed.stdout)
     assets = {asset["asset_key"]: asset for asset in definitions["assets"]}
-    assert {"asthma/enrolment", "asthma/reports/1", "asthma/audit_log"} <= assets.keys()
+    assert {"asthma/enrolment", "asthma/records", "asthma/metadata"} <= assets.keys()
     assert {"key": "confidential", "value": "yes"} in assets["asthma/users"]["tags"]
     assert assets["asthma/enrolment"]["owners"] == [{"team": "clinic"}]
     assert "asthma/missing_reasons" not in assets  # `include` leaves it out
