@@ -233,7 +233,7 @@ def test_a_study_with_pseudonyms_is_kept_up_to_date_too(
     assert watched.tick().run_requests == []
     gone, *_, changed = watched.ids()
     watched.client.delete_records([gone])
-    watched.import_rows({"participant_id": changed, **BASELINE, "age": "44"})
+    watched.import_rows({"participant_id": changed, **BASELINE, "fev1_l": "1.11"})
     assert set(watched.run(watched.tick())) == {bucket_of(gone), bucket_of(changed)}
     pseudonyms = Pseudonyms(key.encode(), 364)
     published = {dict(row)["participant_id"] for row in watched.published("records")}
