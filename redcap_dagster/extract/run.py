@@ -26,6 +26,7 @@ from redcap_dagster.extract.request import ExtractRequest
 from redcap_dagster.extract.rights import Answer, ask_or_refused, is_in_group
 from redcap_dagster.extract.selection import select_record_ids
 from redcap_dagster.extract.small_tables import design_tables
+from redcap_dagster.privacy import tables_that_may_stay
 from redcap_dagster.project import RedcapProject, parse_project
 from redcap_dagster.tables import (
     ExtractWriter,
@@ -103,6 +104,8 @@ class _Extract:
         # Before the first record id is read: what the log says later may not be in the extract.
         fence, groups = self._read_log_and_groups(project)
         record_ids = select_record_ids(self._client, project, self._request)
+        # Values as they are in REDCap do not take the place of de-identified ones.
+        tables_that_may_stay(self._shelf, None, ())
         with ExtractWriter(self._shelf, project, self._specs(project)) as writer:
             for name, table in design_tables(answers).items():
                 writer.write_table(name, table)

@@ -19,8 +19,8 @@ from redcap_dagster.orchestration.attachments import DEFAULT_LARGEST_ATTACHMENT_
 from redcap_dagster.orchestration.component_schedules import build_study_schedules
 from redcap_dagster.orchestration.component_settings import (
     ChangeSensorSettings,
-    DestinationSettings,
     DeidentificationSettings,
+    DestinationSettings,
     PartitionsByName,
     QualitySettings,
     TableSettings,

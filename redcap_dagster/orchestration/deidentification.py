@@ -2,8 +2,6 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import dagster as dg
 
@@ -16,16 +14,12 @@ from redcap_dagster.privacy import DeidentificationOptions, Deidentifier, Treatm
 from redcap_dagster.project import RedcapProject
 from redcap_dagster.quality import plan_findings_table
 from redcap_dagster.tables import (
-    current_extract,
-    has_extract,
     plan_missing_reasons_table,
     plan_records_table,
     plan_rejected_values_table,
     plan_tables,
 )
 
-_FACT = "deidentification"
-_FIELDS = ("dropped_fields", "shifted_fields")
 _HOLDS_VALUES: frozenset[TableKind] = frozenset({"audit_log", "attachments", "report"})
 _NAMES_STAFF: frozenset[TableKind] = frozenset(
     {"users", "user_form_rights", "user_roles", "data_access_groups", "project_info"}
@@ -86,36 +80,6 @@ def plan_deidentifier(study: StudyAssets, live: RedcapProject) -> Deidentifier |
     return Deidentifier(live, specs, options, options.read_key())
 
 
-def deidentification_fact(deidentifier: Deidentifier | None) -> dict[str, Any]:
-    """What the manifest says of it: options and names of fields; nothing without it."""
-    return {} if deidentifier is None else {_FACT: deidentifier.facts()}
-
-
-def tables_that_may_stay(
-    shelf: Path, deidentifier: Deidentifier | None, known_tables: Collection[str]
-) -> Collection[str]:
-    """Which tables of the last extract may stand beside the new ones.
-
-    None of them where other fields are left out or shifted than in the last extract, as when one
-    was flagged as an identifier since.
-
-    Raises:
-        ConfigError: The last extract was de-identified otherwise, with another key, or not at
-            all: its tables and the new ones must not be mixed.
-    """
-    if not has_extract(shelf):
-        return known_tables
-    before = current_extract(shelf).facts.get(_FACT)
-    now = None if deidentifier is None else deidentifier.facts()
-    if _without_fields(before) != _without_fields(now):
-        raise ConfigError(
-            f"What is published in {shelf} was de-identified otherwise, with another key, or not "
-            "at all. Publish into another folder (out_dir), or remove that one and materialize "
-            "the whole study."
-        )
-    return known_tables if before == now else ()
-
-
 def refuse_checks_alone(study: StudyAssets, checks: Iterable[dg.AssetCheckKey]) -> None:
     """Refuse checks that would judge published tables, where those are de-identified.
 
@@ -130,9 +94,3 @@ def refuse_checks_alone(study: StudyAssets, checks: Iterable[dg.AssetCheckKey]) 
             f"The checks {', '.join(names)} judge raw values, which de-identified tables do not "
             "hold. Materialize their assets, and they are checked on the way."
         )
-
-
-def _without_fields(fact: dict[str, Any] | None) -> dict[str, Any] | None:
-    if fact is None:
-        return None
-    return {name: value for name, value in fact.items() if name not in _FIELDS}

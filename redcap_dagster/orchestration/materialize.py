@@ -27,12 +27,7 @@ from redcap_dagster.orchestration.check_plan import (
     rules_of_check,
 )
 from redcap_dagster.orchestration.checks import SCHEMA_CHECK, SchemaCheck, rule_result
-from redcap_dagster.orchestration.deidentification import (
-    deidentification_fact,
-    plan_deidentifier,
-    refuse_checks_alone,
-    tables_that_may_stay,
-)
+from redcap_dagster.orchestration.deidentification import plan_deidentifier, refuse_checks_alone
 from redcap_dagster.orchestration.extract_checks import (
     complete_extract_result,
     data_dictionary_result,
@@ -49,7 +44,7 @@ from redcap_dagster.orchestration.progress import ProgressLog
 from redcap_dagster.orchestration.selection import select_record_ids
 from redcap_dagster.orchestration.study import StudyAssets
 from redcap_dagster.orchestration.translator import RedcapTableProps
-from redcap_dagster.privacy import Deidentifier
+from redcap_dagster.privacy import Deidentifier, deidentification_fact, tables_that_may_stay
 from redcap_dagster.project import DesignChange, RedcapProject, check_same_project, diff_projects
 from redcap_dagster.quality import QualityJudge, QualityOptions, plan_quality
 from redcap_dagster.tables import (

@@ -6,6 +6,7 @@ on Arrow tables before they are written.
 
 from redcap_dagster.privacy.options import DEFAULT_KEY_ENV, DeidentificationOptions
 from redcap_dagster.privacy.pseudonyms import Pseudonyms
+from redcap_dagster.privacy.published import deidentification_fact, tables_that_may_stay
 from redcap_dagster.privacy.screen import Deidentifier
 from redcap_dagster.privacy.treatment import Treatment, Treatments
 
@@ -16,4 +17,6 @@ __all__ = [
     "Pseudonyms",
     "Treatment",
     "Treatments",
+    "deidentification_fact",
+    "tables_that_may_stay",
 ]

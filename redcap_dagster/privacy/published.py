@@ -1,0 +1,47 @@
+"""What a manifest says of de-identification, and which extracts may not follow each other."""
+
+from collections.abc import Collection
+from typing import Any
+
+from redcap_dagster.errors import ConfigError
+from redcap_dagster.privacy.screen import Deidentifier
+from redcap_dagster.tables import Location, current_extract, has_extract
+
+_FACT = "deidentification"
+_FIELDS = ("dropped_fields", "shifted_fields")
+
+
+def deidentification_fact(deidentifier: Deidentifier | None) -> dict[str, Any]:
+    """What the manifest says of it: options and names of fields; nothing without it."""
+    return {} if deidentifier is None else {_FACT: deidentifier.facts()}
+
+
+def tables_that_may_stay(
+    shelf: Location, deidentifier: Deidentifier | None, known_tables: Collection[str]
+) -> Collection[str]:
+    """Which tables of the last extract may stand beside the new ones.
+
+    None of them where other fields are left out or shifted than in the last extract, as when one
+    was flagged as an identifier since.
+
+    Raises:
+        ConfigError: The last extract was de-identified otherwise, with another key, or not at
+            all: its tables and the new ones must not be mixed.
+    """
+    if not has_extract(shelf):
+        return known_tables
+    before = current_extract(shelf).facts.get(_FACT)
+    now = None if deidentifier is None else deidentifier.facts()
+    if _without_fields(before) != _without_fields(now):
+        raise ConfigError(
+            f"What is published in {shelf} was de-identified otherwise, with another key, or not "
+            "at all. Publish into another folder (out_dir), or remove that one and materialize "
+            "the whole study."
+        )
+    return known_tables if before == now else ()
+
+
+def _without_fields(fact: dict[str, Any] | None) -> dict[str, Any] | None:
+    if fact is None:
+        return None
+    return {name: value for name, value in fact.items() if name not in _FIELDS}
