@@ -11,7 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from redcap_dagster import build_redcap_assets, record_partitions
+from redcap_dagster.api import RedcapClient
 from redcap_dagster.errors import ConfigError
+from redcap_dagster.extract import extract_study
 from redcap_dagster.privacy import DEFAULT_KEY_ENV, DeidentificationOptions, Pseudonyms
 from redcap_dagster.quality import QualityOptions
 from redcap_dagster.tables import TableOptions, current_extract
@@ -195,6 +197,17 @@ def test_tables_that_were_de_identified_otherwise_are_not_mixed(
         study.materialize(
             assets=assets_of(study, deidentification=other), selection=["demographics"]
         )
+    assert study.table("enrolment") == before
+
+
+def test_the_command_line_does_not_put_values_in_their_place(study: "Study") -> None:
+    study.materialize(assets=assets_of(study), selection=["enrolment"])
+    before = study.table("enrolment")
+    with (
+        RedcapClient(study.emulator.url, study.token) as client,
+        pytest.raises(ConfigError, match="another folder"),
+    ):
+        extract_study(client, study.out_dir)
     assert study.table("enrolment") == before
 
 
