@@ -44,7 +44,8 @@ from redcap_dagster.tables.staging import LONGEST_WAIT_S, OvertakenError, Stagin
 _MOST_ROWS_PER_GROUP = 131_072
 _FEWEST_ROWS_PER_GROUP = 2_048
 _HELD_CELLS = 8_000_000
-"""Cells that all tables of a writer together hold back, about 70 MB."""
+"""Cells that all tables of a writer together hold back, about 70 MB. Wide studies hold more: a row
+group costs a fixed price for each of its columns, so it has 2,048 rows at least."""
 
 _FINISHING_THREADS = 2
 _LONGEST_PAUSE_S = 0.5

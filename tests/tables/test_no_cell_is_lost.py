@@ -41,6 +41,7 @@ TEXTS = [
     *ODD_CODES,
     " ",
     "007",
+    "299",
     "5.0",
     "1,5",
     " -100",
@@ -69,6 +70,7 @@ BRANCHING = [
     "[gone] = '1'",
     "[form0_f0] >",
 ]
+MANY_CODES = [str(number) for number in range(300)]
 CODES = st.lists(st.sampled_from(ODD_CODES), min_size=1, unique_by=str.lower, max_size=4)
 
 
@@ -76,9 +78,12 @@ CODES = st.lists(st.sampled_from(ODD_CODES), min_size=1, unique_by=str.lower, ma
 def fields(draw: st.DrawFn, form: str, number: int) -> DictionaryField:
     kind = draw(st.sampled_from(get_args(FieldType)))
     codes = draw(CODES) if kind in {"dropdown", "radio", "checkbox"} else []
+    if kind == "dropdown" and draw(st.booleans()):
+        codes = MANY_CODES
     validation = draw(st.sampled_from(VALIDATIONS)) if kind == "text" else ""
     labels = st.sampled_from(["Yes", "yes", "", "ja \u00e9", "<b>No</b>"])
-    choices = tuple(Choice(code, draw(labels)) for code in codes)
+    drawn = [draw(labels) for _ in codes[: len(ODD_CODES)]]
+    choices = tuple(Choice(code, drawn[place % len(drawn)]) for place, code in enumerate(codes))
     return DictionaryField(
         f"{form}_f{number}",
         form,
