@@ -90,7 +90,7 @@ def test_the_readmes_own_study_works_word_by_word(
 
 
 def test_every_command_has_help() -> None:
-    for command in ("", "check", "export", "snapshot", "verify", "emulator"):
+    for command in ("", "check", "export", "snapshot", "verify", "load", "emulator"):
         answer = subprocess.run(
             [sys.executable, "-m", "redcap_dagster", *command.split(), "--help"],
             cwd=ROOT,

@@ -10,6 +10,7 @@ from pathlib import Path
 from redcap_dagster.api import DEFAULT_REQUESTS_PER_MINUTE, RedcapClient
 from redcap_dagster.cli.check import check_study, describe
 from redcap_dagster.cli.export import EXPORT_HELP, add_export_options, run_export
+from redcap_dagster.cli.load import LOAD_HELP, add_load_options, run_load
 from redcap_dagster.cli.verify import run_verify
 from redcap_dagster.errors import ConfigError, RedcapDagsterError
 from redcap_dagster.export import read_design
@@ -34,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command == "verify":
             return run_verify(options.place)
+        if options.command == "load":
+            return run_load(options)
         with _client(options) as client:
             return _COMMANDS[options.command](client, options)
     except (RedcapDagsterError, OSError) as error:
@@ -66,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument(
         "place", metavar="DIR", help="where `export` or Dagster published the study"
     )
+    add_load_options(commands.add_parser("load", help=LOAD_HELP))
     # Its own options are the emulator's business: parsed there, so that this skin stays thin.
     commands.add_parser(
         "emulator", help="serve REDCap project XML files on loopback", add_help=False

@@ -1,13 +1,15 @@
 """Published tables, loaded into DuckDB or PostgreSQL.
 
-`load_extract` puts an extract into a `Destination` in one transaction: tables with types, primary
-keys and comments. What it does when a table there is different is `SchemaChanges`.
+`load_study` and `load_extract` put what was published into a `Destination` in one transaction:
+tables with types, primary keys and comments. What they do when a table there is different is
+`SchemaChanges`.
 """
 
 from redcap_dagster.destinations.changes import SchemaChanges
 from redcap_dagster.destinations.destination import Destination, DestinationKind
 from redcap_dagster.destinations.load import LoadedTable, TableLoad, load_extract, load_tables
 from redcap_dagster.destinations.plan import PARTITION_COLUMN
+from redcap_dagster.destinations.study import load_study
 
 __all__ = [
     "PARTITION_COLUMN",
@@ -17,5 +19,6 @@ __all__ = [
     "SchemaChanges",
     "TableLoad",
     "load_extract",
+    "load_study",
     "load_tables",
 ]

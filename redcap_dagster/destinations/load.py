@@ -43,14 +43,12 @@ class TableLoad:
     Attributes:
         table: Name of the published table.
         extracts: The extract to load from, by partition key; one under None for a whole table.
-        key_columns: Names of the columns of its key; None for the one that its file states.
         partition_keys: Every partition that the study has; None where that is not known. Rows of
             others are refused, as nothing would ever bring them up to date.
     """
 
     table: str
     extracts: Mapping[str | None, PublishedExtract]
-    key_columns: Sequence[str] | None = None
     partition_keys: frozenset[str] | None = None
 
     @property
@@ -150,7 +148,6 @@ def _load(database: Database, load: TableLoad, policy: SchemaChanges) -> LoadedT
         load.table,
         _schema_of(load),
         database.limits,
-        key_columns=load.key_columns,
         is_partitioned=None not in load.extracts,
     )
     with database.refusing(f"load table {load.table}"):

@@ -4,7 +4,7 @@ import hashlib
 import html
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -81,7 +81,6 @@ def plan_table(
     schema: pa.Schema,
     limits: Limits,
     *,
-    key_columns: Sequence[str] | None = None,
     is_partitioned: bool = False,
 ) -> PlannedTable:
     """Plan the table that a published one becomes.
@@ -90,7 +89,6 @@ def plan_table(
         name: Name of the published table.
         schema: Its Arrow schema, with the facts that `docs/tables.md` lists.
         limits: What the database can hold.
-        key_columns: Its key; None for the one that the schema states.
         is_partitioned: Whether rows shall say which partition they belong to.
 
     Raises:
@@ -106,10 +104,7 @@ def plan_table(
     return PlannedTable(
         name=fitting_name(name, limits.longest_name),
         columns=tuple(columns),
-        key_columns=tuple(
-            fitting_name(column, limits.longest_name)
-            for column in (stated if key_columns is None else key_columns)
-        ),
+        key_columns=tuple(fitting_name(column, limits.longest_name) for column in stated),
         comment=plain_text(facts.get(_LABEL_FACT, b"").decode()) or name,
     )
 

@@ -44,8 +44,8 @@ _REASONS = {
     "54011": "a table or row has too many columns; leave the table out",
 }
 _NO_ANSWER = (
-    "nobody answers at the address, or its user, password or database is wrong (psql with the same "
-    "address says which)"
+    "nobody answers, or the user, password or database of the address is wrong; psql with the same "
+    "address says which"
 )
 """All that can be told where libpq has only a message, which repeats the address."""
 
@@ -144,9 +144,11 @@ def _refusing(driver: Any, doing: str) -> Iterator[None]:
         yield
     except driver.Error as error:
         state = getattr(error, "sqlstate", None) or ""
-        reason = _REASONS.get(state, "it refused") if state else _NO_ANSWER
+        # Without a state it is the connection, or the driver itself.
+        is_connection = not state and isinstance(error, driver.OperationalError)
+        reason = _NO_ANSWER if is_connection else _REASONS.get(state, "it refused")
+        code = f"SQLSTATE {state}" if state else type(error).__name__
         raise DestinationError(
-            f"PostgreSQL could not {doing}: {reason}{f' (SQLSTATE {state})' if state else ''}. "
-            "Nothing was loaded.",
-            retryable=state.startswith(_RETRYABLE) or not state,
+            f"PostgreSQL could not {doing}: {reason} ({code}). Nothing was loaded.",
+            retryable=state.startswith(_RETRYABLE) or is_connection,
         ) from None

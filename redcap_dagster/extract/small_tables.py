@@ -64,7 +64,7 @@ def read_small_table(client: RedcapClient, kind: str, project: RedcapProject) ->
         ApiError: REDCap did not answer, or refused.
     """
     table = SMALL_TABLES[kind]
-    return text_table(table.read(client, project), table.columns)
+    return _as_table(table, table.read(client, project))
 
 
 def design_tables(answers: ProjectAnswers) -> dict[str, pa.Table]:
@@ -78,7 +78,13 @@ def design_tables(answers: ProjectAnswers) -> dict[str, pa.Table]:
         "repeating_instruments_events": answers.repeating_instruments_events,
         "project_info": [answers.project_info],
     }
-    return {kind: text_table(found, SMALL_TABLES[kind].columns) for kind, found in rows.items()}
+    return {kind: _as_table(SMALL_TABLES[kind], found) for kind, found in rows.items()}
+
+
+def _as_table(table: SmallTable, rows: Rows) -> pa.Table:
+    """The rows with the facts of the table, its key above all, for who reads the file."""
+    facts = table.spec.arrow_schema.metadata
+    return text_table(rows, table.columns).replace_schema_metadata(facts)
 
 
 def as_text(value: object) -> str:

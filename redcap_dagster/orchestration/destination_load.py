@@ -65,7 +65,6 @@ class DestinationStep:
         return TableLoad(
             props.name,
             extracts,
-            key_columns=props.spec.key_columns or None,
             partition_keys=None
             if partitions is None
             else frozenset(

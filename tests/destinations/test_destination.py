@@ -227,6 +227,6 @@ def test_the_rights_that_the_page_names_are_enough(
 def test_a_server_that_cannot_be_reached_is_told_without_the_address(url: str) -> None:
     with pytest.raises(DestinationError) as caught, Destination(url).open():
         pass
-    assert "could not be reached: nobody answers at the address, or its user" in str(caught.value)
+    assert "could not be reached: nobody answers, or the user, password" in str(caught.value)
     assert "zq" not in str(caught.value)
     assert caught.value.retryable

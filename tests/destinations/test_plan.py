@@ -27,16 +27,16 @@ def test_names_of_the_same_beginning_stay_apart_and_whole_characters() -> None:
     assert all(len(name.encode()) <= 20 and name.startswith("ééééé_") for name in names)
 
 
-def test_the_key_is_the_one_given_or_the_one_that_the_file_states() -> None:
+def test_the_key_and_the_comment_are_those_that_the_file_states() -> None:
     schema = pa.schema(
         [("username", pa.string()), ("form", pa.string())],
-        {"redcap.key_columns": '["username"]', "redcap.label": "Users"},
+        {"redcap.key_columns": '["username", "form"]', "redcap.label": "Users"},
     )
-    stated = plan_table("users", schema, LIMITS)
-    given = plan_table("users", schema, LIMITS, key_columns=["username", "form"])
-    assert (stated.key_columns, given.key_columns) == (("username",), ("username", "form"))
-    assert stated.comment == "Users"
-    assert not stated.is_partitioned
+    planned = plan_table("users", schema, LIMITS)
+    assert (planned.key_columns, planned.comment) == (("username", "form"), "Users")
+    assert not planned.is_partitioned
+    plain = plan_table("users", schema.remove_metadata(), LIMITS)
+    assert (plain.key_columns, plain.comment) == ((), "users")
 
 
 def test_a_partitioned_table_ends_with_its_partition() -> None:

@@ -1,0 +1,65 @@
+"""`redcap-dagster load`: published tables into DuckDB or PostgreSQL."""
+
+import argparse
+import os
+from typing import get_args
+from urllib.parse import urlsplit
+
+from redcap_dagster.destinations import Destination, SchemaChanges, load_study
+from redcap_dagster.errors import ConfigError
+
+URL_VARIABLE = "REDCAP_DESTINATION_URL"
+LOAD_HELP = "load what was published into DuckDB or PostgreSQL, in one transaction"
+
+
+def add_load_options(parser: argparse.ArgumentParser) -> None:
+    """The options of `load`."""
+    parser.add_argument(
+        "place", metavar="DIR", help="where `export` or Dagster published the study"
+    )
+    parser.add_argument(
+        "--to",
+        help="duckdb:///FILE or postgresql://USER@HOST/DATABASE, without a password; "
+        f"{URL_VARIABLE} by default",
+    )
+    parser.add_argument("--schema", default="redcap", help="schema to load into: %(default)s")
+    parser.add_argument("--tables", nargs="+", help="names of the tables to load; all by default")
+    parser.add_argument(
+        "--schema-changes",
+        choices=get_args(SchemaChanges),
+        default="add",
+        help="what is done where a table there is different: %(default)s",
+    )
+
+
+def run_load(options: argparse.Namespace) -> int:
+    """Load and say what was loaded.
+
+    Returns:
+        0: it was.
+
+    Raises:
+        ConfigError: No destination was named, or one with a password.
+        TableError: Nothing is published there, or it could not be loaded.
+    """
+    loaded = load_study(
+        options.place,
+        Destination(_url(options.to), options.schema),
+        tables=options.tables,
+        schema_changes=options.schema_changes,
+    )
+    for table in loaded:
+        print(f"{table.schema}.{table.name}: {table.rows:,} rows")  # noqa: T201
+    return 0
+
+
+def _url(given: str | None) -> str:
+    url = given or os.environ.get(URL_VARIABLE)
+    if not url:
+        raise ConfigError(f"Say where to load with --to, or set {URL_VARIABLE}.")
+    if given and urlsplit(given).password:
+        raise ConfigError(
+            "An argument ends in the shell's history, and this one holds a password. Put the "
+            f"address into {URL_VARIABLE}, or the password into PGPASSWORD or ~/.pgpass."
+        )
+    return url

@@ -1,0 +1,71 @@
+"""Everything that is published of a study, loaded at once: its own tables and its partitions."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+from upath import UPath
+
+from redcap_dagster.destinations.changes import SchemaChanges
+from redcap_dagster.destinations.destination import Destination
+from redcap_dagster.destinations.load import LoadedTable, TableLoad, load_tables
+from redcap_dagster.errors import TableError
+from redcap_dagster.tables import PublishedExtract, current_extract, find_shelves
+
+
+def load_study(
+    place: str | Path | UPath,
+    destination: Destination,
+    *,
+    tables: Collection[str] | None = None,
+    schema_changes: SchemaChanges = "add",
+) -> tuple[LoadedTable, ...]:
+    """Load what readers see of a study now, in one transaction.
+
+    Args:
+        place: Where the study is published, with or without partitions.
+        destination: Where to load it.
+        tables: Names of the tables to load; None for all.
+        schema_changes: What may be done where a table in the database is different.
+
+    Returns:
+        Every table that was loaded, by name.
+
+    Raises:
+        TableError: Nothing is published there, or no such table.
+        DestinationError: It could not be loaded; the database is as it was.
+        ConfigError: The driver is not installed, or there is no such `schema_changes`.
+    """
+    extracts = [current_extract(shelf) for shelf in find_shelves(place)]
+    if not extracts:
+        raise TableError(f"Nothing has been published in {place}. Export the study first.")
+    found = _by_table(extracts)
+    unknown = sorted(set(tables or ()) - found.keys())
+    if unknown:
+        raise TableError(
+            f"There is no table {', '.join(unknown)} in {place}. It has: "
+            f"{', '.join(sorted(found))}."
+        )
+    loads = [
+        TableLoad(name, parts, partition_keys=frozenset(key for key in parts if key is not None))
+        for name, parts in found.items()
+        if tables is None or name in tables
+    ]
+    return load_tables(loads, destination, schema_changes=schema_changes)
+
+
+def _by_table(
+    extracts: Collection[PublishedExtract],
+) -> dict[str, dict[str | None, PublishedExtract]]:
+    """The extracts that each table is in, by partition.
+
+    A table that is in partitions is no longer read from the study's own extract, which may hold it
+    from the time before.
+    """
+    found: dict[str, dict[str | None, PublishedExtract]] = {}
+    for extract in extracts:
+        for name in extract.tables:
+            found.setdefault(name, {})[extract.facts.get("partition")] = extract
+    for parts in found.values():
+        if len(parts) > 1:
+            parts.pop(None, None)
+    return found

@@ -1,0 +1,86 @@
+"""`redcap-dagster load`: what was published, in a database."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from redcap_dagster.cli import main
+from redcap_dagster.destinations import Destination
+from redcap_dagster.project import DictionaryField, Instrument, ProjectInfo, RedcapProject
+from redcap_dagster.tables import ExtractWriter
+
+PAGE = Path(__file__).parents[2] / "docs" / "destinations.md"
+PROJECT = RedcapProject(
+    info=ProjectInfo(project_id=7, title="Study"),
+    redcap_version="14.7.3",
+    instruments=(Instrument("visits", "Visits", (DictionaryField("id", "visits", "text"),)),),
+)
+Publish = Callable[..., None]
+
+
+@pytest.fixture
+def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Publish:
+    """Publishes tables of one column in `data/my_study`, or in a partition there."""
+    monkeypatch.chdir(tmp_path)
+
+    def _publish(partition: str | None = None, **tables: list[str]) -> None:
+        shelf = Path("data", "my_study", partition or "")
+        with ExtractWriter(shelf, PROJECT, []) as writer:
+            for name, ids in tables.items():
+                writer.write_table(name, pa.table({"id": pa.array(ids, pa.string())}))
+            writer.publish({"project_id": 7, "partition": partition})
+
+    return _publish
+
+
+def test_the_pages_own_command_loads_a_study_and_its_partitions(
+    publish: Publish, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish(users=["ada"], visits=["of the time before there were partitions"])
+    publish("a", visits=["1"])
+    publish("b", visits=["2", "3"])
+    page = PAGE.read_text(encoding="utf-8")
+    (command,) = re.findall(r"```console\nredcap-dagster (.*?)\n```", page)
+    for _ in range(2):
+        assert main(command.split()) == 0
+        assert capsys.readouterr().out == "asthma.users: 1 rows\nasthma.visits: 3 rows\n"
+    with Destination("duckdb:///data/warehouse.duckdb").open() as database:
+        rows = database.execute("select * from asthma.visits order by 1")
+    assert rows == [("1", "a"), ("2", "b"), ("3", "b")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("data/my_study", "Say where to load with --to, or set REDCAP_DESTINATION_URL."),
+        ("data/my_study --to postgresql://me:zq@host/db", "this one holds a password"),
+        ("nowhere --to duckdb:///a.duckdb", "Nothing has been published in nowhere."),
+        ("data/my_study --to duckdb:///a.duckdb --tables x", "There is no table x in data/my_"),
+    ],
+)
+def test_what_it_cannot_do_it_says(
+    publish: Publish,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: str,
+    said: str,
+) -> None:
+    monkeypatch.delenv("REDCAP_DESTINATION_URL", raising=False)
+    publish(users=["ada"])
+    assert main(["load", *arguments.split()]) == 1
+    answer = capsys.readouterr()
+    assert said in answer.err
+    assert "zq" not in answer.out + answer.err
+    assert not Path("a.duckdb").exists()
+
+
+def test_the_address_can_come_from_the_environment(
+    publish: Publish, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REDCAP_DESTINATION_URL", "duckdb:///a.duckdb")
+    publish(users=["ada"], visits=["1"])
+    assert main(["load", "data/my_study", "--tables", "users"]) == 0
+    assert capsys.readouterr().out == "redcap.users: 1 rows\n"
