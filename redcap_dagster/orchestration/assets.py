@@ -40,6 +40,7 @@ def redcap_assets(
     partitions_def: dg.PartitionsDefinition[str] | None = None,
     backfill_policy: dg.BackfillPolicy | None = None,
     pool: str | None = None,
+    op_tags: Mapping[str, Any] | None = None,
     retry_policy: dg.RetryPolicy | None = None,
     required_resource_keys: set[str] | None = None,
     table_options: TableOptions = DEFAULT_TABLE_OPTIONS,
@@ -78,6 +79,8 @@ def redcap_assets(
             (`docs/partitions.md`). None for no partitions.
         backfill_policy: How a backfill is cut into runs; None for a run each partition.
         pool: Concurrency pool of the step. One pool for each server keeps runs from piling up.
+        op_tags: Tags of the step, for the executor: a Celery queue, a Kubernetes pod's memory
+            (`docs/scaling.md`).
         retry_policy: Retries of the step, beside the retries of each request.
         required_resource_keys: For a function that takes its resources from the context.
         table_options: How choices and checkboxes are shown, and whether there is an asset
@@ -153,6 +156,7 @@ def redcap_assets(
             can_subset=True,
             backfill_policy=backfill_policy,
             pool=pool,
+            op_tags=op_tags,
             retry_policy=retry_policy,
             required_resource_keys=required_resource_keys,
         )(function)
@@ -173,6 +177,7 @@ def build_redcap_assets(
     partitions_def: dg.PartitionsDefinition[str] | None = None,
     backfill_policy: dg.BackfillPolicy | None = None,
     pool: str | None = None,
+    op_tags: Mapping[str, Any] | None = None,
     retry_policy: dg.RetryPolicy | None = None,
     table_options: TableOptions = DEFAULT_TABLE_OPTIONS,
     include: Sequence[str] | None = None,
@@ -199,6 +204,7 @@ def build_redcap_assets(
         partitions_def: See there.
         backfill_policy: See there.
         pool: See there.
+        op_tags: See there.
         retry_policy: See there.
         table_options: See there.
         include: See there.
@@ -220,6 +226,7 @@ def build_redcap_assets(
         partitions_def=partitions_def,
         backfill_policy=backfill_policy,
         pool=pool,
+        op_tags=op_tags,
         retry_policy=retry_policy,
         required_resource_keys={resource_key},
         table_options=table_options,

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import dagster as dg
 from dagster.components import DefsStateConfig, DefsStateConfigArgs, ResolvedDefsStateConfig
@@ -155,6 +155,11 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         examples=[{"kind": "postgresql", "url_env": "WAREHOUSE_URL", "schema_name": "asthma"}],
         json_schema_extra=pointed_at,
     )
+    op_tags: dict[str, Any] = Field(
+        default={},
+        description="Tags of the step, for the executor: a Celery queue, a pod's memory.",
+        examples=[{"dagster-celery/queue": "redcap"}],
+    )
     pool: str | None = Field(
         default=None, description="Concurrency pool of the export; one for each server is good."
     )
@@ -167,6 +172,11 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
     ca_bundle: str | None = Field(default=None, description="File of certificates to trust.")
     requests_per_minute: int = Field(
         default=300, description="Most requests a minute. REDCap bans an address for good at 600."
+    )
+    share: float = Field(
+        default=1.0,
+        description="This machine's part of requests_per_minute, where several machines work.",
+        examples=[0.25],
     )
     concurrency: int = Field(default=4, description="Requests under way side by side.")
     translation: (
@@ -248,6 +258,7 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
             verify_tls=self.verify_tls,
             ca_bundle=self.ca_bundle,
             requests_per_minute=self.requests_per_minute,
+            share=self.share,
             concurrency=self.concurrency,
         )
 
@@ -270,6 +281,7 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
             if self.deidentification is None
             else self.deidentification.to_options(),
             pool=self.pool,
+            op_tags=self.op_tags,
             io_manager_key=self.io_manager_key,
             required_resource_keys={self._resource_key},
         )
