@@ -90,7 +90,16 @@ def test_the_readmes_own_study_works_word_by_word(
 
 
 def test_every_command_has_help() -> None:
-    for command in ("", "check", "export", "snapshot", "verify", "load", "emulator"):
+    for command in (
+        "",
+        "check",
+        "export",
+        "snapshot",
+        "verify",
+        "load",
+        "trigger-inbox",
+        "emulator",
+    ):
         answer = subprocess.run(
             [sys.executable, "-m", "redcap_dagster", *command.split(), "--help"],
             cwd=ROOT,

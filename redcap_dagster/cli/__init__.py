@@ -11,6 +11,11 @@ from redcap_dagster.api import DEFAULT_REQUESTS_PER_MINUTE, RedcapClient
 from redcap_dagster.cli.check import check_study, describe
 from redcap_dagster.cli.export import EXPORT_HELP, add_export_options, run_export
 from redcap_dagster.cli.load import LOAD_HELP, add_load_options, run_load
+from redcap_dagster.cli.trigger_inbox import (
+    TRIGGER_INBOX_HELP,
+    add_trigger_inbox_options,
+    run_trigger_inbox,
+)
 from redcap_dagster.cli.verify import run_verify
 from redcap_dagster.errors import ConfigError, RedcapDagsterError
 from redcap_dagster.export import read_design
@@ -37,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return run_verify(options.place)
         if options.command == "load":
             return run_load(options)
+        if options.command == "trigger-inbox":
+            return run_trigger_inbox(options)
         with _client(options) as client:
             return _COMMANDS[options.command](client, options)
     except (RedcapDagsterError, OSError) as error:
@@ -70,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         "place", metavar="DIR", help="where `export` or Dagster published the study"
     )
     add_load_options(commands.add_parser("load", help=LOAD_HELP))
+    add_trigger_inbox_options(commands.add_parser("trigger-inbox", help=TRIGGER_INBOX_HELP))
     # Its own options are the emulator's business: parsed there, so that this skin stays thin.
     commands.add_parser(
         "emulator", help="serve REDCap project XML files on loopback", add_help=False

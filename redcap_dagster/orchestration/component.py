@@ -307,6 +307,7 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
             minimum_interval_seconds=settings.minimum_interval_seconds,
             full_every=None if days is None else timedelta(days=days),
             server_timezone=self.server_timezone,
+            inbox=settings.inbox,
         )
 
     def _schedules(self, assets: dg.AssetsDefinition) -> Iterator[dg.ScheduleDefinition]:

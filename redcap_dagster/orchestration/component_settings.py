@@ -96,6 +96,11 @@ class ChangeSensorSettings(dg.Model, dg.Resolvable):
     full_every_days: float | None = Field(
         default=7, description="Days until everything is requested again; null for never."
     )
+    inbox: str | None = Field(
+        default=None,
+        description="File that `redcap-dagster trigger-inbox` writes; the sensor then looks at "
+        "once when REDCap's data entry trigger came.",
+    )
 
 
 class TableSettings(dg.Model):

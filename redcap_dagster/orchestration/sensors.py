@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import dagster as dg
 
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.errors import ConfigError
+from redcap_dagster.inbox import TriggerInbox
 from redcap_dagster.orchestration.change_tick import ChangeTick, ChangeWatch
 from redcap_dagster.orchestration.kinds import RECORD_KINDS
 from redcap_dagster.orchestration.resource import RedcapResource
@@ -16,6 +18,7 @@ from redcap_dagster.orchestration.study import StudyAssets, study_of_assets
 _MOST_ATTEMPTS = 3
 _RUN_KEY_TAG = "dagster/run_key"
 # Dagster ends a tick after 60 seconds. A log that takes longer than this is asked for next time.
+_SECONDS_BETWEEN_HINTS = 10
 _READ_TIMEOUT_S = 25.0
 _CONNECT_TIMEOUT_S = 5.0
 
@@ -28,6 +31,7 @@ def build_redcap_change_sensor(
     minimum_interval_seconds: int = 300,
     full_every: timedelta | None = timedelta(days=7),
     server_timezone: str | None = None,
+    inbox: str | Path | None = None,
     default_status: dg.DefaultSensorStatus = dg.DefaultSensorStatus.STOPPED,
 ) -> dg.SensorDefinition:
     """A sensor that runs the partitions whose records changed in REDCap, and no others.
@@ -48,6 +52,10 @@ def build_redcap_change_sensor(
             None for never.
         server_timezone: Name of the server's time zone (`Europe/Berlin`). Needed where the token's
             user has no Logging right: records are then asked for by the date of their last change.
+        inbox: File of a `TriggerInbox`, into which REDCap's data entry trigger puts hints. The
+            sensor then looks into it every ten seconds, and asks REDCap at once when something
+            came; without, as often as `minimum_interval_seconds` says. The log still decides what
+            changed.
         default_status: Whether it looks before anybody turns it on. It asks your REDCap, so it is
             off.
 
@@ -63,7 +71,9 @@ def build_redcap_change_sensor(
     @dg.sensor(
         name=sensor_name,
         target=dg.AssetSelection.assets(*keys),
-        minimum_interval_seconds=minimum_interval_seconds,
+        minimum_interval_seconds=minimum_interval_seconds
+        if inbox is None
+        else min(minimum_interval_seconds, _SECONDS_BETWEEN_HINTS),
         default_status=default_status,
         required_resource_keys={resource_key},
         description="Reads the project's log in REDCap and runs the partitions whose records "
@@ -80,11 +90,25 @@ def build_redcap_change_sensor(
                 skip_reason="Nothing of this study has been materialized yet. Materialize it once; "
                 "from then on it is kept up to date."
             )
+        cursor = SensorCursor.load(context.cursor)
+        interval = timedelta(seconds=minimum_interval_seconds)
+        if inbox is not None and not _is_due(study, cursor, TriggerInbox(inbox), interval):
+            return dg.SensorResult(skip_reason="No data entry trigger came.")
         with _client(getattr(context.resources, resource_key)) as client:
-            tick = watch.look(client, SensorCursor.load(context.cursor), _now())
+            tick = watch.look(client, cursor, _now())
         return _Requests(context, study, keys, tick).result()
 
     return change_sensor
+
+
+def _is_due(
+    study: StudyAssets, cursor: SensorCursor | None, inbox: TriggerInbox, interval: timedelta
+) -> bool:
+    """Whether to ask REDCap now: a trigger came since the last look, or that was long ago."""
+    if cursor is None or _now() - cursor.asked_at >= interval:
+        return True
+    newest = inbox.newest(study.project.info.project_id)
+    return newest is not None and newest >= cursor.asked_at
 
 
 class _Requests:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -20,6 +21,7 @@ from redcap_dagster import (
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.errors import ConfigError
 from redcap_dagster.export import record_bucket
+from redcap_dagster.inbox import TriggerInbox
 from redcap_dagster.orchestration.sensor_cursor import SensorCursor
 from redcap_dagster.privacy import DEFAULT_KEY_ENV, DeidentificationOptions, Pseudonyms
 
@@ -238,6 +240,28 @@ def test_a_study_with_pseudonyms_is_kept_up_to_date_too(
     pseudonyms = Pseudonyms(key.encode(), 364)
     published = {dict(row)["participant_id"] for row in watched.published("records")}
     assert published == {pseudonyms.of(name) for name in watched.ids()}
+
+
+def test_a_trigger_makes_the_sensor_ask_at_once_and_nothing_else_does(
+    watch: Watch, tmp_path: Path
+) -> None:
+    watched = watch(inbox=tmp_path / "triggers", minimum_interval_seconds=600)
+    assert watched.sensor.minimum_interval_seconds == 10
+    watched.tick()
+    watched.asked()
+    record_id = watched.ids()[0]
+    watched.import_rows({"participant_id": record_id, **BASELINE, "fev1_l": "1.11"})
+    watched.asked()
+    skipped = watched.tick()
+    assert watched.asked() == []
+    assert skipped.skip_reason is not None
+    project_id = watched.study.project.info.project_id
+    TriggerInbox(tmp_path / "triggers").add(project_id + 1, "1", "spirometry")
+    watched.tick()
+    assert watched.asked() == []
+    TriggerInbox(tmp_path / "triggers").add(project_id, record_id, "spirometry")
+    requests = watched.tick().run_requests or []
+    assert [request.partition_key for request in requests] == [bucket_of(record_id)]
 
 
 def test_a_change_of_the_design_runs_everything(watch: Watch) -> None:
