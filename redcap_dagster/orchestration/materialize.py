@@ -261,7 +261,7 @@ class _Step:
             concurrency=self.settings.concurrency,
             progress=progress,
         )
-        log = ProgressLog(self.context, progress)
+        log = ProgressLog(self.context, self.client, progress)
         findings = self._findings_writer(writer, instruments, judged, selection.events)
         for piece in gather_chunks(chunk.table for chunk in chunks):
             split = writer.write(piece)

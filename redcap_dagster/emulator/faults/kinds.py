@@ -143,7 +143,8 @@ KINDS = (
         "short",
         "Leaves part of a list out, in silence.",
         (
-            Option("rows", 1, "rows to leave out; the seed chooses which; -1 is all of them"),
+            Option("rows", 1, "rows to leave out; -1 is all of them"),
+            Option("which", "any", "those the seed chooses, or the last", ("any", "last")),
             Option("columns", 0, "columns to leave out at the end"),
         ),
     ),

@@ -32,9 +32,16 @@ def with_odd_bytes(body: bytes) -> bytes:
 def _shortened(table: Table, fault: Fault, arrival: Arrival) -> Table:
     kept_columns = max(len(table.columns) - fault.whole("columns"), 1)
     rows = [row[:kept_columns] for row in table.rows]
-    dropped = _chosen(range(len(rows)), fault.whole("rows"), fault, arrival)
+    dropped = _dropped(range(len(rows)), fault, arrival)
     kept = [row for position, row in enumerate(rows) if position not in dropped]
     return replace(table, columns=table.columns[:kept_columns], rows=kept)
+
+
+def _dropped(places: range, fault: Fault, arrival: Arrival) -> set[int]:
+    count = fault.whole("rows")
+    if fault.text("which") == "last" and count >= 0:
+        return set(places[max(len(places) - count, 0) :])
+    return _chosen(places, count, fault, arrival)
 
 
 def _with_odd_values(table: Table, fault: Fault, arrival: Arrival) -> Iterator[Sequence[Any]]:
