@@ -1,17 +1,19 @@
 """Compares a published extract with its manifest: files, rows, columns, the proof's numbers."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from upath import UPath
 
 from redcap_dagster.extract.copies import find_copies, verify_copy
 from redcap_dagster.extract.small_tables import SMALL_TABLES
+from redcap_dagster.privacy import DEIDENTIFICATION_FACT
 from redcap_dagster.tables import (
     RECORDS,
     REJECTED_VALUES,
@@ -77,10 +79,9 @@ def _verify_shelf(shelf: Location) -> Verification:
 def _verify(extract: PublishedExtract) -> Verification:
     changed = find_changed_files(extract)
     findings = [*changed.values(), *find_strange_files(extract)]
-    intact: dict[str, pq.FileMetaData] = {}
-    for name in extract.tables.keys() - changed.keys():
+    intact = [name for name in extract.tables if name not in changed]
+    for name in intact:
         with open_parquet(extract.file(name)) as file:
-            intact[name] = file.metadata
             findings += _compare_table(name, extract.tables[name], file)
     findings += _compare_proof(extract, intact)
     return Verification(extract, tuple(findings))
@@ -96,27 +97,27 @@ def _compare_table(name: str, table: PublishedTable, file: pq.ParquetFile) -> It
         yield f"{name}: columns are not as the manifest says: {_some(names)}."
 
 
-def _compare_proof(
-    extract: PublishedExtract, intact: Mapping[str, pq.FileMetaData]
-) -> Iterator[str]:
+def _compare_proof(extract: PublishedExtract, intact: Collection[str]) -> Iterator[str]:
     """The proof of conservation by itself, and beside the tables that it is about."""
     proof = extract.facts.get("conservation")
     if proof is None:
         yield "The manifest has no proof that every cell was kept."
         return
-    own = {
-        name: intact[name]
+    own = [
+        name
         for name, table in extract.tables.items()
         if table.extract_id == extract.extract_id and name in intact
-    }
+    ]
     yield from _compare_sums(proof)
     yield from _compare_export(extract.facts, proof)
+    if DEIDENTIFICATION_FACT in extract.facts:
+        return  # the proof is of the cells as they came
     if RECORDS in own:
         yield from _compare_records(extract.file(RECORDS), proof)
-    if own.keys() == extract.tables.keys():
+    if own == list(extract.tables):
         # A table that was taken over from an older extract brings its rejected values along.
         yield from _compare_rejected(extract, proof)
-    yield from _compare_typed(own, proof)
+    yield from _compare_typed(extract, own, proof)
 
 
 def _compare_sums(proof: Mapping[str, Any]) -> Iterator[str]:
@@ -147,19 +148,12 @@ def _compare_records(path: Location, proof: Mapping[str, Any]) -> Iterator[str]:
     """Count the cells of the raw export again."""
     received = {name: count[0] for name, count in proof["cells_by_column"].items()}
     received |= proof["structural_cells"]
-    found: Counter[str] = Counter()
     with open_parquet(path) as file:
-        if file.metadata.num_rows != proof["rows"]:
-            yield (
-                f"{RECORDS}: {file.metadata.num_rows:,} rows; the proof is of {proof['rows']:,}."
-            )
-        names = [name for name in file.schema_arrow.names if name in received]
-        for group in range(file.num_row_groups):
-            for start in range(0, len(names), _COLUMNS_AT_ONCE):
-                rows = file.read_row_group(group, names[start : start + _COLUMNS_AT_ONCE])
-                for name, cells in zip(rows.column_names, rows.columns, strict=True):
-                    found[name] += pc.sum(pc.greater(pc.binary_length(cells), 0)).as_py() or 0
-    other = [name for name in names if found[name] != received[name]]
+        rows = file.metadata.num_rows
+        found = _count_cells(file, received, _not_blank)
+    if rows != proof["rows"]:
+        yield f"{RECORDS}: {rows:,} rows; the proof is of {proof['rows']:,}."
+    other = [name for name, count in found.items() if count != received[name]]
     if other:
         yield f"{RECORDS}: holds more or fewer cells than came, in {_some(other)}."
 
@@ -175,37 +169,42 @@ def _compare_rejected(extract: PublishedExtract, proof: Mapping[str, Any]) -> It
         yield f"{REJECTED_VALUES}: lists more or fewer values than the proof, of {_some(other)}."
 
 
-def _compare_typed(own: Mapping[str, pq.FileMetaData], proof: Mapping[str, Any]) -> Iterator[str]:
-    """Count the values of the typed tables, which their files say without being read."""
-    for table, metadata in own.items():
+def _compare_typed(
+    extract: PublishedExtract, own: Collection[str], proof: Mapping[str, Any]
+) -> Iterator[str]:
+    """Count the values of the typed tables again."""
+    expected = {name: count[1] for name, count in proof["cells_by_column"].items()}
+    expected |= {companion_name(name): count[2] for name, count in proof["cells_by_column"].items()}
+    for table in own:
         if table in STUDY_TABLE_NAMES or table in SMALL_TABLES:
             continue
-        filled = _filled_cells(metadata)
-        other = []
-        for name, (_, typed, coded, _) in proof["cells_by_column"].items():
-            if filled.get(name, typed) != typed:
-                other.append(name)
-            if filled.get(companion_name(name), coded) != coded:
-                other.append(companion_name(name))
+        with open_parquet(extract.file(table)) as file:
+            found = _count_cells(file, expected, _not_null)
+        other = [name for name, count in found.items() if count != expected[name]]
         if other:
             yield f"{table}: holds more or fewer values than the proof, in {_some(other)}."
 
 
-def _filled_cells(metadata: pq.FileMetaData) -> dict[str, int]:
-    """Cells that are not null, by column; only of columns whose every row group says so."""
-    filled: dict[str, int] = {}
-    unknown: set[str] = set()
-    for group in range(metadata.num_row_groups):
-        for place in range(metadata.num_columns):
-            column = metadata.row_group(group).column(place)
-            statistics = column.statistics
-            name = column.path_in_schema
-            if statistics is None or not statistics.has_null_count:
-                unknown.add(name)
-            else:
-                values = column.num_values - statistics.null_count
-                filled[name] = filled.get(name, 0) + values
-    return {name: count for name, count in filled.items() if name not in unknown}
+def _count_cells(
+    file: pq.ParquetFile, wanted: Collection[str], count: Callable[[pa.ChunkedArray], int]
+) -> dict[str, int]:
+    """Cells of some columns, counted in bounded memory."""
+    names = [name for name in file.schema_arrow.names if name in wanted]
+    found = dict.fromkeys(names, 0)
+    for group in range(file.num_row_groups):
+        for start in range(0, len(names), _COLUMNS_AT_ONCE):
+            rows = file.read_row_group(group, names[start : start + _COLUMNS_AT_ONCE])
+            for name, cells in zip(rows.column_names, rows.columns, strict=True):
+                found[name] += count(cells)
+    return found
+
+
+def _not_blank(cells: pa.ChunkedArray) -> int:
+    return pc.sum(pc.greater(pc.binary_length(cells), 0)).as_py() or 0
+
+
+def _not_null(cells: pa.ChunkedArray) -> int:
+    return len(cells) - int(cells.null_count)
 
 
 def _some(names: Collection[str]) -> str:

@@ -7,13 +7,15 @@ from redcap_dagster.errors import ConfigError
 from redcap_dagster.privacy.screen import Deidentifier
 from redcap_dagster.tables import Location, current_extract, has_extract
 
-_FACT = "deidentification"
+DEIDENTIFICATION_FACT = "deidentification"
+"""The manifest's entry."""
+
 _FIELDS = ("dropped_fields", "shifted_fields")
 
 
 def deidentification_fact(deidentifier: Deidentifier | None) -> dict[str, Any]:
     """What the manifest says of it: options and names of fields; nothing without it."""
-    return {} if deidentifier is None else {_FACT: deidentifier.facts()}
+    return {} if deidentifier is None else {DEIDENTIFICATION_FACT: deidentifier.facts()}
 
 
 def tables_that_may_stay(
@@ -30,7 +32,7 @@ def tables_that_may_stay(
     """
     if not has_extract(shelf):
         return known_tables
-    before = current_extract(shelf).facts.get(_FACT)
+    before = current_extract(shelf).facts.get(DEIDENTIFICATION_FACT)
     now = None if deidentifier is None else deidentifier.facts()
     if _without_fields(before) != _without_fields(now):
         raise ConfigError(
