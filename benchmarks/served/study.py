@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from benchmarks.tables import Workload as Flat
 from benchmarks.tables import make_cell, make_project
 from redcap_dagster.project import (
     DictionaryField,
@@ -194,7 +195,7 @@ def as_json(names: Sequence[str], cells: Sequence[str]) -> bytes:
 
 def make_answers(workload: Workload) -> ProjectAnswers:
     """The design as the API tells it."""
-    project = make_project(workload.columns)
+    project = make_project(Flat(workload.name, workload.records, workload.columns))
     forms = [item.name for item in project.instruments]
     has_events = bool(workload.events)
     return ProjectAnswers(
