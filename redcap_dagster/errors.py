@@ -21,7 +21,7 @@ Drawn here so that a caller can see at a glance what to catch::
     │   ├── LogicNameError              it names a field, event or function that is not there
     │   ├── LogicTypeError              a function or operator was given what it cannot take
     │   └── LogicUnsupportedError       logic that may work in REDCap, which we refuse to guess
-    ├── ExportError                     an extract that could not be completed
+    ├── ExportError                     .retryable; an extract that could not be completed
     └── TableError                      tables that could not be built or published
         ├── ConservationError           a cell of the export is in no table
         └── DestinationError            .retryable; tables that could not be loaded into a database
@@ -254,7 +254,15 @@ class LogicUnsupportedError(LogicError):
 
 
 class ExportError(RedcapDagsterError):
-    """An extract could not be completed; what readers see is unchanged."""
+    """An extract could not be completed; what readers see is unchanged.
+
+    Attributes:
+        retryable: Whether the same extract may succeed when it is run again.
+    """
+
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.retryable = retryable
 
 
 class TableError(RedcapDagsterError):

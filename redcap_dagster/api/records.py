@@ -84,7 +84,6 @@ def record_call(options: RecordOptions, wire_format: WireFormat) -> Call:
     )
     values: dict[str, Value] = {
         "type": one_of("record_type", options.get("record_type", "flat"), ("flat", "eav")),
-        "records": names("records", options.get("records")),
         "fields": names("fields", options.get("fields")),
         "forms": names("forms", options.get("forms")),
         "events": names("events", options.get("events")),
@@ -100,6 +99,8 @@ def record_call(options: RecordOptions, wire_format: WireFormat) -> Call:
         "decimalCharacter": _decimal_character(options.get("decimal_character")),
         "exportBlankForGrayFormStatus": options.get("export_blank_for_gray_form_status"),
         "combineCheckboxOptions": options.get("combine_checkbox_options"),
+        # Last: PHP drops form fields beyond its `max_input_vars`, and records that lack are seen.
+        "records": names("records", options.get("records")),
     }
     is_csv = wire_format == "csv"
     # `,` is what every version writes anyway.

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.errors import RequestRejectedError
-from redcap_dagster.export import ExportPlan, plan_export, read_design, read_record_ids
+from redcap_dagster.export import ExportPlan, RowList, plan_export, read_design, read_row_list
 from redcap_dagster.extract import Answer, Rights, find_rights, is_refusal
 from redcap_dagster.project import RedcapProject
 from redcap_dagster.tables import plan_tables
@@ -23,14 +23,14 @@ class CheckReport:
         server: Address of the server, without a path.
         project: The study's design.
         rights: What the token may do.
-        plan: What an extract would ask; without batches when there are no records.
+        plan: What an extract would ask; None where the token may not export records.
         requests_per_minute: The budget it would keep to.
     """
 
     server: str
     project: RedcapProject
     rights: Rights
-    plan: ExportPlan
+    plan: ExportPlan | None
     requests_per_minute: int
 
     @property
@@ -56,12 +56,12 @@ def check_study(client: RedcapClient, requests_per_minute: int) -> CheckReport:
         DesignError: The study's design contradicts itself.
     """
     project = read_design(client)
-    record_ids = _read_ids(client, project)
+    rows = _read_rows(client, project)
     return CheckReport(
         server=client.api_url,
         project=project,
-        rights=find_rights(client, project, record_ids),
-        plan=plan_export(project, record_ids or ()),
+        rights=find_rights(client, project, None if rows is None else rows.record_ids),
+        plan=None if rows is None else plan_export(project, rows),
         requests_per_minute=requests_per_minute,
     )
 
@@ -76,7 +76,7 @@ def describe(report: CheckReport) -> Iterator[str]:
     for name, facts in _rights_lines(report.rights):
         if facts:
             yield from _wrapped(name, facts)
-    yield _line("plan", _plan(plan, report.requests_per_minute))
+    yield from _wrapped("plan", _plan(plan, report.requests_per_minute))
     yield from _wrapped("tables", [table.name for table in plan_tables(project)])
     if report.obstacle:
         yield (
@@ -87,9 +87,9 @@ def describe(report: CheckReport) -> Iterator[str]:
         yield "An extract would work."
 
 
-def _read_ids(client: RedcapClient, project: RedcapProject) -> tuple[str, ...] | None:
+def _read_rows(client: RedcapClient, project: RedcapProject) -> RowList | None:
     try:
-        return read_record_ids(client, project)
+        return read_row_list(client, project)
     except RequestRejectedError as error:
         if not is_refusal(error):
             raise
@@ -115,7 +115,8 @@ def _size(report: CheckReport) -> str:
     project, plan = report.project, report.plan
     instruments = _count(len(project.instruments), "instrument")
     fields = _count(len(project.fields_by_name), "field")
-    return f"{_count(plan.record_count, 'record')}, {instruments}, {fields}"
+    records = _count(0 if plan is None else plan.record_count, "record")
+    return f"{records}, {instruments}, {fields}"
 
 
 def _rights_lines(rights: Rights) -> Iterator[tuple[str, list[str]]]:
@@ -149,14 +150,22 @@ def _unseen(rights: Rights) -> Iterator[str]:
         yield "which records were deleted or renamed, without reading all ids"
 
 
-def _plan(plan: ExportPlan, requests_per_minute: int) -> str:
-    if not plan.batches:
-        return "no records to ask for: the tables would be empty"
-    requests = _count(len(plan.batches), "request")
+def _plan(plan: ExportPlan | None, requests_per_minute: int) -> list[str]:
+    if plan is None or not plan.blocks:
+        return ["no records to ask for: the tables would be empty"]
+    requests = _count(plan.requests, "request")
     size = _count(plan.records_per_request, "record")
-    minutes = len(plan.batches) // requests_per_minute
-    least = f", {minutes} minutes or more at {requests_per_minute} a minute" if minutes else ""
-    return f"{requests} of up to {size} and {plan.columns_per_row:,} columns{least}"
+    parts = [
+        f"{requests} of up to {size} and {plan.columns_per_request:,} columns",
+        f"{plan.cells:,} cells",
+    ]
+    if plan.cells < plan.whole_cells:
+        share = 100 * plan.cells / plan.whole_cells
+        parts.append(f"{share:.0f} % of what an export without events would ask for")
+    minutes = plan.requests // requests_per_minute
+    if minutes:
+        parts.append(f"{minutes} minutes or more at {requests_per_minute} requests a minute")
+    return parts
 
 
 def _count(number: int, what: str) -> str:

@@ -1,4 +1,7 @@
-"""Reads a study from REDCap: plan, batches, judged chunks. Knows no files, tables or Dagster."""
+"""Reads a study from REDCap: plan, requests, judged answers, one moment's rows.
+
+Knows no tables and no Dagster.
+"""
 
 from redcap_dagster.export.changes import (
     Change,
@@ -14,11 +17,14 @@ from redcap_dagster.export.plan import (
     Batch,
     ExportPlan,
     plan_export,
-    record_bucket,
     select_instruments,
 )
-from redcap_dagster.export.record_list import read_record_groups, read_record_ids_of_events
-from redcap_dagster.export.run import ExportProgress, iter_chunks, read_record_ids
+from redcap_dagster.export.progress import ExportProgress
+from redcap_dagster.export.row_keys import RowKeySpace, RowList
+from redcap_dagster.export.row_list import read_row_list
+from redcap_dagster.export.selection import RecordSelection, record_bucket
+from redcap_dagster.export.spool import spool_folder
+from redcap_dagster.export.study_export import ExportSettings, StudyExport
 
 __all__ = [
     "DEFAULT_CELLS_PER_REQUEST",
@@ -29,16 +35,19 @@ __all__ = [
     "Chunk",
     "ExportPlan",
     "ExportProgress",
-    "iter_chunks",
+    "ExportSettings",
+    "RecordSelection",
+    "RowKeySpace",
+    "RowList",
+    "StudyExport",
     "plan_export",
     "read_answers",
     "read_changes",
     "read_chunk",
     "read_design",
     "read_fence",
-    "read_record_groups",
-    "read_record_ids",
-    "read_record_ids_of_events",
+    "read_row_list",
     "record_bucket",
     "select_instruments",
+    "spool_folder",
 ]

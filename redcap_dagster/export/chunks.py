@@ -19,9 +19,6 @@ from redcap_dagster.project import ExportColumn
 
 _CONTENT = "record"
 
-ROW_KEY_KINDS = frozenset({"record_id", "event", "repeat_instrument", "repeat_instance"})
-"""Kinds of export columns that together tell the rows of a flat export apart."""
-
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
@@ -53,26 +50,29 @@ def read_chunk(body: bytes, batch: Batch, columns: Sequence[ExportColumn]) -> Ch
     Raises:
         AnswerError: The body is not csv of the expected columns, or holds rows of other records.
     """
-    byte_count = len(body)
     if not body.strip():
         return Chunk(_empty_table(columns), batch, len(body))
-    body = body.removeprefix(b"\xef\xbb\xbf")
     replaced = count_broken_cells(body)
-    table = _parse(body.decode("utf-8", "replace").encode() if replaced else body)
+    table = parse_csv(body, repairs=bool(replaced))
     _check_header(table.column_names, columns)
     ordered = _complete_columns(table, columns)
     _check_records(ordered.column(columns[0].name), batch)
-    _check_row_keys(ordered, columns)
-    return Chunk(ordered, batch, byte_count, replaced)
+    return Chunk(ordered, batch, len(body), replaced)
 
 
-def missing_record_count(chunk: Chunk) -> int:
-    """How many of the asked records have no row in the chunk."""
-    returned = pc.count_distinct(chunk.table.column(0)).as_py()
-    return len(chunk.batch.record_ids) - int(returned)
+def parse_csv(body: bytes, *, repairs: bool = False) -> pa.Table:
+    """The rows of a judged csv body, every column text, blanks "".
 
+    Args:
+        body: Not blank.
+        repairs: Whether bytes that are not UTF-8 are to be replaced by U+FFFD.
 
-def _parse(body: bytes) -> pa.Table:
+    Raises:
+        AnswerError: Rows have more or fewer cells than the header.
+    """
+    body = body.removeprefix(b"\xef\xbb\xbf")
+    if repairs:
+        body = body.decode("utf-8", "replace").encode()
     header = _read_header(body)
     try:
         return csv.read_csv(
@@ -154,18 +154,6 @@ def _check_records(ids: pa.ChunkedArray, batch: Batch) -> None:
     if foreign:
         raise AnswerError(
             f"REDCap's answer has {foreign} rows of records that were not asked for.",
-            content=_CONTENT,
-            status=200,
-        )
-
-
-def _check_row_keys(table: pa.Table, columns: Sequence[ExportColumn]) -> None:
-    keys = [column.name for column in columns if column.kind in ROW_KEY_KINDS]
-    distinct = table.select(keys).group_by(keys).aggregate([]).num_rows
-    if distinct != table.num_rows:
-        raise AnswerError(
-            f"REDCap's answer holds {table.num_rows - distinct} rows twice (same "
-            f"{', '.join(keys)}).",
             content=_CONTENT,
             status=200,
         )

@@ -1,101 +1,372 @@
-"""What will be asked of REDCap, decided before anything is asked. Pure: no network, no clock.
+"""From a study's design and the list of its rows to requests: what each asks, and how much it is.
 
-REDCap has no paging, and a server dies on answers of about a million cells. So an extract is cut
-into batches of record ids whose answers are expected to stay under a budget of cells.
+Pure. An event is asked only for the instruments that are used in it, and a wide study is cut by
+instrument, so that a request stays within its cells and is still some hundred records tall.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
+from functools import cached_property
+from itertools import combinations
+
+import numpy as np
 
 from redcap_dagster.errors import ConfigError
+from redcap_dagster.export.row_keys import Keys, RowKeySpace, RowList
 from redcap_dagster.project import RedcapProject, plan_export_columns
 
-DEFAULT_CELLS_PER_REQUEST = 100_000
-"""Cells (rows times columns) one answer is planned to hold: a tenth of what servers die on."""
+DEFAULT_CELLS_PER_REQUEST = 400_000
+"""Cells (rows times columns) one answer holds at most: far below the million that servers die on.
 
-MOST_RECORDS_PER_REQUEST = 900
-"""PHP drops form fields beyond its `max_input_vars` (1,000 by default) without a word."""
+`benchmarks/README.md` says what other sizes cost.
+"""
+
+MOST_RECORDS_PER_REQUEST = 5_000
+"""A server that takes fewer form fields drops the rest: that is seen, and the request halved."""
+
+_TALL = 300
+"""Records below which a request is rather cut by instrument: parsing costs by the column too."""
+
+_CELLS_OF_A_REQUEST = 25_000
+"""Cells that take a server as long as one request more: 50 ms at 2 µs a cell."""
+
+_MOST_CELLS_PER_BLOCK = 2_000_000
+"""Cells of the rows that are put side by side at once, about 20 MB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The record ids and instruments of one request."""
+    """What one request asks. Its `repr` shows ids: it is not for messages.
+
+    Attributes:
+        record_ids: Ids of the records.
+        instruments: Instruments asked for; () for the columns of the whole row alone.
+        events: Unique names of the events asked for; None for all.
+    """
 
     record_ids: tuple[str, ...]
     instruments: tuple[str, ...]
-
-    def halves(self) -> tuple["Batch", "Batch"]:
-        """The same records as two batches, in order; only for batches of two records or more."""
-        middle = len(self.record_ids) // 2
-        return (
-            Batch(self.record_ids[:middle], self.instruments),
-            Batch(self.record_ids[middle:], self.instruments),
-        )
+    events: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class ExportPlan:
-    """Batches in the order in which their rows are written.
+class Part:
+    """The columns and events of one request for the records of a block.
 
     Attributes:
-        batches: Together they hold every record id exactly once, in the order given.
         instruments: Instruments asked for, in dictionary order.
-        columns_per_row: Columns one row of an answer is expected to have.
-        records_per_request: Record ids in every batch but the last.
-        events: Unique names of the events to ask for; None for all.
+        events: Unique names of the events asked for; None for all.
+        rows: Rows that the answer should have.
+        columns: Columns of the answer.
     """
 
-    batches: tuple[Batch, ...]
     instruments: tuple[str, ...]
-    columns_per_row: int
-    records_per_request: int
-    events: tuple[str, ...] | None = None
+    events: tuple[str, ...] | None
+    rows: int
+    columns: int
 
     @property
-    def record_count(self) -> int:
-        """Number of record ids in the plan."""
-        return sum(len(batch.record_ids) for batch in self.batches)
+    def cells(self) -> int:
+        """Cells that the answer should have."""
+        return self.rows * self.columns
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Records whose rows are put together from one or more requests.
+
+    Attributes:
+        first: Number of its first record in the row list.
+        last: Number after its last record.
+        parts: What is asked for these records.
+    """
+
+    first: int
+    last: int
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class ExportPlan:
+    """What an export asks for, block by block, in the order of its rows.
+
+    Attributes:
+        blocks: Together they hold every record of the list that has rows, once.
+        instruments: Instruments asked for, in dictionary order.
+        events: Unique names of the events asked for; None for all.
+        record_count: Records of the list.
+        whole_cells: Cells of the same rows with every column of the asked instruments, as an
+            export asks for that does not look at events.
+    """
+
+    blocks: tuple[Block, ...]
+    instruments: tuple[str, ...]
+    events: tuple[str, ...] | None
+    record_count: int
+    whole_cells: int
+
+    @property
+    def requests(self) -> int:
+        """Requests for records, beside those for the list of rows."""
+        return sum(len(block.parts) for block in self.blocks)
+
+    @property
+    def cells(self) -> int:
+        """Cells of all answers."""
+        return sum(part.cells for block in self.blocks for part in block.parts)
+
+    @property
+    def records_per_request(self) -> int:
+        """Records of the largest block."""
+        return max((block.last - block.first for block in self.blocks), default=0)
+
+    @property
+    def columns_per_request(self) -> int:
+        """Columns of the widest answer."""
+        return max((part.columns for block in self.blocks for part in block.parts), default=0)
 
 
 def plan_export(
     project: RedcapProject,
-    record_ids: Sequence[str],
+    rows: RowList,
     *,
     instruments: Iterable[str] | None = None,
-    cells_per_request: int = DEFAULT_CELLS_PER_REQUEST,
     events: Sequence[str] | None = None,
+    cells_per_request: int = DEFAULT_CELLS_PER_REQUEST,
 ) -> ExportPlan:
-    """Cut an extract into batches.
+    """Cut an export into blocks and requests.
 
     Args:
         project: The study's design as it is on the server now.
-        record_ids: Ids to export, each once, in the order their rows shall have.
+        rows: The rows to export.
         instruments: Unique names of the instruments to ask for; None for all.
-        cells_per_request: Budget of one answer. A record that is expected to be larger than the
-            budget is asked for alone.
         events: Unique names of the events to ask for; None for all.
-
-    Returns:
-        The plan; without record ids it has no batches.
+        cells_per_request: Budget of one answer. A record of which one instrument alone is larger
+            is asked for alone.
 
     Raises:
-        ConfigError: The budget is not positive, an id is given twice, or an instrument is not in
-            the project.
+        ConfigError: The budget is not positive, or an instrument or event is not in the project.
     """
     if cells_per_request < 1:
         raise ConfigError("cells_per_request must be at least 1.")
-    if len(set(record_ids)) != len(record_ids):
-        raise ConfigError("A record id is planned twice; give each id once.")
-    asked = select_instruments(project, instruments)
-    columns = len(plan_export_columns(project, asked))
-    rows = _rows_per_record(project, asked, events)
-    size = min(max(1, cells_per_request // (columns * rows)), MOST_RECORDS_PER_REQUEST)
-    batches = tuple(
-        Batch(tuple(record_ids[start : start + size]), asked)
-        for start in range(0, len(record_ids), size)
+    cutter = BlockCutter(project, rows, instruments=instruments, events=events)
+    blocks = []
+    first = 0
+    while first < len(rows.record_ids):
+        block = cutter.cut(first, cells_per_request)
+        blocks.append(block)
+        first = block.last
+    return ExportPlan(
+        tuple(block for block in blocks if block.parts),
+        cutter.instruments,
+        cutter.events,
+        len(rows.record_ids),
+        cutter.whole_cells,
     )
-    return ExportPlan(batches, asked, columns, size, None if events is None else tuple(events))
+
+
+class BlockCutter:
+    """Cuts blocks off a list of rows, each as large as the server bears at that time.
+
+    Args:
+        project: The study's design.
+        rows: The rows to export.
+        instruments: Unique names of the instruments to ask for; None for all.
+        events: Unique names of the events to ask for; None for all.
+
+    Raises:
+        ConfigError: An instrument or event is not in the project.
+    """
+
+    def __init__(
+        self,
+        project: RedcapProject,
+        rows: RowList,
+        *,
+        instruments: Iterable[str] | None = None,
+        events: Sequence[str] | None = None,
+    ) -> None:
+        self.instruments = select_instruments(project, instruments)
+        self.events = _select_events(project, events)
+        self.rows = rows
+        self._project = project
+        self._asked = _group_events(project, self.instruments, self.events)
+        groups = [_Group(project, rows, names, found) for names, found in self._asked]
+        self._groups = _join_small_groups([group for group in groups if group.row_count])
+
+    @cached_property
+    def whole_cells(self) -> int:
+        """Cells of all asked rows with every column of the asked instruments."""
+        width = len(plan_export_columns(self._project, self.instruments))
+        return sum(group.rows_until(len(self.rows.record_ids)) for group in self._groups) * width
+
+    def asked_keys(self, rows: RowList) -> Keys:
+        """Keys of those rows of a list that are asked for, ascending."""
+        asked = np.zeros(len(rows.keys), bool)
+        for names, events in self._asked:
+            asked |= rows.space.is_asked(rows.keys, events, names)
+        return rows.keys[asked]
+
+    def cut(self, first: int, cells: int) -> Block:
+        """The block that begins with a record.
+
+        Args:
+            first: Number of the record in the list of rows.
+            cells: Cells that one request may ask for.
+        """
+        most = min(first + MOST_RECORDS_PER_REQUEST, len(self.rows.record_ids))
+        groups = [group for group in self._groups if group.columns]
+        last = min([most, *(group.last_within(first, cells) for group in groups)])
+        if last - first < min(_TALL, most - first):
+            last = self._last_when_cut_by_instrument(first, cells, most)
+        return self._block(first, max(last, first + 1), cells)
+
+    def _last_when_cut_by_instrument(self, first: int, cells: int, most: int) -> int:
+        """Where a block ends of which no instrument alone has more cells than allowed."""
+        last = min(first + _TALL, most)
+        for group in self._groups:
+            last = min(last, group.last_within(first, cells, group.widest_instrument))
+            last = min(last, group.last_within(first, _MOST_CELLS_PER_BLOCK))
+        return last
+
+    def _block(self, first: int, last: int, cells: int) -> Block:
+        parts = []
+        for group in self._groups:
+            rows = group.rows_until(last) - group.rows_until(first)
+            if rows:
+                parts.extend(group.parts(rows, max(1, cells // rows)))
+        return Block(first, last, tuple(parts))
+
+
+class _Group:
+    """Events that use the same instruments."""
+
+    def __init__(
+        self,
+        project: RedcapProject,
+        rows: RowList,
+        instruments: tuple[str, ...],
+        events: tuple[str, ...] | None,
+    ) -> None:
+        self.instruments = instruments
+        self.events = events
+        self._project = project
+        self._rows = rows
+        self._row_columns = len(plan_export_columns(project, ()))
+        self._widths = {
+            name: len(plan_export_columns(project, (name,))) - self._row_columns
+            for name in instruments
+        }
+        self.columns = self._row_columns + sum(self._widths.values())
+        self.widest_instrument = self._row_columns + max(self._widths.values(), default=0)
+        self._rows_before = _rows_before(rows, instruments, events)
+
+    @property
+    def row_count(self) -> int:
+        """Rows of all records."""
+        return int(self._rows_before[-1])
+
+    @property
+    def cells(self) -> int:
+        """Cells of all records."""
+        return self.row_count * self.columns
+
+    def joined_with(self, other: "_Group") -> "_Group":
+        """One group of both: all events are asked for the instruments of either."""
+        names = {*self.instruments, *other.instruments}
+        events = {*(self.events or ()), *(other.events or ())}
+        return _Group(
+            self._project,
+            self._rows,
+            tuple(item.name for item in self._project.instruments if item.name in names),
+            tuple(e.unique_name for e in self._project.events if e.unique_name in events),
+        )
+
+    def cells_joined_with(self, other: "_Group") -> int:
+        """Cells of both as one group."""
+        widths = {**self._widths, **other._widths}  # noqa: SLF001 - the same class
+        return (self.row_count + other.row_count) * (self._row_columns + sum(widths.values()))
+
+    def rows_until(self, record: int) -> int:
+        """Rows of all records before one."""
+        return int(self._rows_before[record])
+
+    def last_within(self, first: int, cells: int, columns: int | None = None) -> int:
+        """The last record number for which the records from `first` have no more cells."""
+        rows = cells // (columns or self.columns)
+        end = np.searchsorted(self._rows_before, self._rows_before[first] + rows, side="right")
+        return int(end) - 1
+
+    def parts(self, rows: int, most_columns: int) -> list[Part]:
+        """The group's requests, none wider than allowed unless one instrument is."""
+        runs: list[list[str]] = [[]]
+        width = self._row_columns
+        for name in self.instruments:
+            if runs[-1] and width + self._widths[name] > most_columns:
+                runs.append([])
+                width = self._row_columns
+            runs[-1].append(name)
+            width += self._widths[name]
+        return [
+            Part(
+                tuple(run),
+                self.events,
+                rows,
+                self._row_columns + sum(self._widths[name] for name in run),
+            )
+            for run in runs
+        ]
+
+
+def _join_small_groups(groups: list[_Group]) -> list[_Group]:
+    """Ask together for events where asking apart costs the server more than blank cells do."""
+    groups = list(groups)
+    while len(groups) > 1:
+        pairs = combinations(groups, 2)
+        first, second = min(pairs, key=lambda pair: _added_cells(*pair))
+        blocks = 1 + max(first.cells, second.cells) // DEFAULT_CELLS_PER_REQUEST
+        if _added_cells(first, second) > blocks * _CELLS_OF_A_REQUEST:
+            break
+        place = groups.index(first)
+        groups[place] = first.joined_with(second)
+        groups.remove(second)
+    return groups
+
+
+def _added_cells(first: _Group, second: _Group) -> int:
+    return first.cells_joined_with(second) - first.cells - second.cells
+
+
+def _rows_before(
+    rows: RowList, instruments: tuple[str, ...], events: tuple[str, ...] | None
+) -> Keys:
+    """How many asked rows all records before each record have; one number more than records."""
+    asked = rows.keys[rows.space.is_asked(rows.keys, events, instruments)]
+    counts = np.bincount(rows.space.records_of(asked), minlength=len(rows.record_ids))
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+
+def _group_events(
+    project: RedcapProject, instruments: tuple[str, ...], events: tuple[str, ...] | None
+) -> list[tuple[tuple[str, ...], tuple[str, ...] | None]]:
+    """The asked instruments of the asked events: events that use the same ones together.
+
+    An event that uses none is asked for its rows alone where everything is exported, since a row
+    may be stored in it all the same.
+    """
+    if not project.events:
+        return [(instruments, None)]
+    mapping = {(item.event, item.instrument) for item in project.form_events}
+    used = {
+        event: tuple(name for name in instruments if (event, name) in mapping)
+        for event in (events if events is not None else RowKeySpace.of(project).events)
+    }
+    keeps_empty = len(instruments) == len(project.instruments)
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for event, names in used.items():
+        if names or keeps_empty:
+            groups.setdefault(names, []).append(event)
+    return [(names, tuple(group)) for names, group in groups.items()]
 
 
 def select_instruments(
@@ -118,28 +389,14 @@ def select_instruments(
     return tuple(name for name in known if name in wanted)
 
 
-def _rows_per_record(
-    project: RedcapProject, instruments: tuple[str, ...], events: Sequence[str] | None
-) -> int:
-    """Rows expected for one record: one an event, and one for each thing that can repeat.
-
-    How often things repeat is not in the design; the estimate only has to be of the right order,
-    since the budget leaves a factor of ten.
-    """
-    count = max(1, len(project.events if events is None else events))
-    repeating = sum(
-        1
-        for rule in project.repeats
-        if (rule.instrument is None or rule.instrument in instruments)
-        and (events is None or rule.event in events)
-    )
-    return count + repeating
-
-
-def record_bucket(record_id: str, buckets: int) -> int:
-    """The hash bucket of a record: 0 to `buckets` - 1, the same on every machine and in every run.
-
-    The first 8 bytes of the id's SHA-256 (UTF-8) as a big-endian number, modulo `buckets`.
-    """
-    digest = sha256(record_id.encode("utf-8")).digest()
-    return int.from_bytes(digest[:8], "big") % buckets
+def _select_events(project: RedcapProject, events: Sequence[str] | None) -> tuple[str, ...] | None:
+    if events is None:
+        return None
+    known = [event.unique_name for event in project.events]
+    unknown = sorted(set(events).difference(known))
+    if unknown:
+        raise ConfigError(
+            f"Not events of this project: {', '.join(unknown)}. It "
+            + (f"has: {', '.join(known)}." if known else "is classic and has none.")
+        )
+    return tuple(name for name in known if name in set(events))

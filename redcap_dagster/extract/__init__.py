@@ -7,7 +7,7 @@ from redcap_dagster.extract.copies import (
     publish_copy,
 )
 from redcap_dagster.extract.facts import design_facts, export_facts, request_facts
-from redcap_dagster.extract.fences import FENCE_FACT, published_fence, read_permitted_fence
+from redcap_dagster.extract.fences import FENCE_FACT, published_fence
 from redcap_dagster.extract.progress import (
     ExtractState,
     ProgressLines,
@@ -50,7 +50,6 @@ __all__ = [
     "is_refusal",
     "publish_copy",
     "published_fence",
-    "read_permitted_fence",
     "read_small_table",
     "request_facts",
     "text_spec",

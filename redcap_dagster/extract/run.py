@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -15,16 +14,17 @@ from redcap_dagster.errors import TableError
 from redcap_dagster.export import (
     ChangeFence,
     ExportProgress,
-    iter_chunks,
-    plan_export,
+    ExportSettings,
+    StudyExport,
     read_answers,
+    spool_folder,
 )
 from redcap_dagster.extract.facts import design_facts, export_facts, request_facts
-from redcap_dagster.extract.fences import FENCE_FACT, published_fence, read_permitted_fence
+from redcap_dagster.extract.fences import FENCE_FACT
 from redcap_dagster.extract.progress import ExtractState, TellProgress
 from redcap_dagster.extract.request import ExtractRequest
 from redcap_dagster.extract.rights import Answer, ask_or_refused, is_in_group
-from redcap_dagster.extract.selection import select_record_ids
+from redcap_dagster.extract.selection import select_records
 from redcap_dagster.extract.small_tables import design_tables
 from redcap_dagster.privacy import tables_that_may_stay
 from redcap_dagster.project import RedcapProject, parse_project
@@ -101,26 +101,48 @@ class _Extract:
         project = parse_project(answers)
         self._request.check(project)
         _refuse_another_project(self._shelf, project)
-        # Before the first record id is read: what the log says later may not be in the extract.
-        fence, groups = self._read_log_and_groups(project)
-        record_ids = select_record_ids(self._client, project, self._request)
         # Values as they are in REDCap do not take the place of de-identified ones.
         tables_that_may_stay(self._shelf, None, ())
-        with ExtractWriter(self._shelf, project, self._specs(project)) as writer:
-            for name, table in design_tables(answers).items():
-                writer.write_table(name, table)
-            for piece in gather_chunks(self._iter_tables(project, record_ids)):
-                writer.write(piece)
-            facts = {
-                **design_facts(project),
-                "partition": None,
-                "request": self._request.to_manifest(),
-                **self._fence_facts(fence),
-                "rights": self._rights(fence, groups),
-                **self._counts(),
-            }
-            # Nothing of an older extract stays: it may have been asked for something else.
-            return writer.publish(facts, known_tables=())
+        groups = ask_or_refused(self._client.export_data_access_groups)[1]
+        with self._open(project) as export:
+            while True:
+                with ExtractWriter(self._shelf, project, self._specs(project)) as writer:
+                    for name, table in design_tables(answers).items():
+                        writer.write_table(name, table)
+                    for piece in gather_chunks(self._iter_tables(export)):
+                        writer.write(piece)
+                    if export.settle():
+                        # Nothing of an older extract stays: it may have been asked for something
+                        # else.
+                        extract = writer.publish(
+                            self._facts(project, export, groups), known_tables=()
+                        )
+                        export.done()
+                        return extract
+
+    def _open(self, project: RedcapProject) -> StudyExport:
+        return StudyExport(
+            self._client,
+            project,
+            select_records(self._client, project, self._request),
+            instruments=self._request.instruments,
+            settings=ExportSettings(self._request.concurrency, self._request.cells_per_request),
+            spool=spool_folder(self._shelf),
+            progress=self._export,
+        )
+
+    def _facts(
+        self, project: RedcapProject, export: StudyExport, groups: Sequence[object] | None
+    ) -> dict[str, Any]:
+        return {
+            **design_facts(project),
+            "partition": None,
+            "request": self._request.to_manifest(),
+            **self._fence_facts(export.fence),
+            "rights": self._rights(export.fence, groups),
+            "completeness": export.facts(),
+            **self._counts(),
+        }
 
     def _specs(self, project: RedcapProject) -> list[TableSpec]:
         request = self._request
@@ -129,40 +151,15 @@ class _Extract:
             specs.append(plan_records_table(project, request.instruments))
         return specs
 
-    def _iter_tables(self, project: RedcapProject, record_ids: Sequence[str]) -> Iterator[pa.Table]:
-        """What came, chunk by chunk; the only place that knows how it is asked for."""
-        plan = plan_export(
-            project,
-            record_ids,
-            instruments=self._request.instruments,
-            cells_per_request=self._request.cells_per_request,
-            events=self._request.events,
-        )
-        chunks = iter_chunks(
-            self._client,
-            project,
-            plan,
-            concurrency=self._request.concurrency,
-            progress=self._export,
-        )
+    def _iter_tables(self, export: StudyExport) -> Iterator[pa.Table]:
+        """What came, block by block; tells how far it is."""
         began = time.monotonic()
-        for chunk in chunks:
+        for table in export.chunks():
             if self._tell is not None:
                 retries = self._client.stats.retries - self._stats.retries
                 self._tell(ExtractState(self._export, retries, time.monotonic() - began))
-            self._shows_groups = self._shows_groups or _has_groups(chunk.table)
-            yield chunk.table
-
-    def _read_log_and_groups(
-        self, project: RedcapProject
-    ) -> tuple[ChangeFence | None, Sequence[object] | None]:
-        """Where the log stands, and the study's groups; None for what the user may not see."""
-        with ThreadPoolExecutor(self._request.concurrency) as pool:
-            fence = pool.submit(
-                read_permitted_fence, self._client, project, published_fence(self._shelf)
-            )
-            groups = pool.submit(ask_or_refused, self._client.export_data_access_groups)
-            return fence.result(), groups.result()[1]
+            self._shows_groups = self._shows_groups or _has_groups(table)
+            yield table
 
     def _fence_facts(self, fence: ChangeFence | None) -> dict[str, Any]:
         if fence is None:

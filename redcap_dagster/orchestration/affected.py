@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from redcap_dagster.export import Change
-from redcap_dagster.orchestration.partitions import RecordSelection, parse_partition
+from redcap_dagster.export import Change, RecordSelection
+from redcap_dagster.orchestration.partitions import parse_partition
 from redcap_dagster.orchestration.study import StudyAssets
 from redcap_dagster.privacy import DeidentificationOptions, Pseudonyms
 from redcap_dagster.project import RedcapProject

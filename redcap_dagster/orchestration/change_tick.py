@@ -12,8 +12,7 @@ from redcap_dagster.export import (
     Change,
     ChangeFence,
     read_changes,
-    read_record_groups,
-    read_record_ids,
+    read_row_list,
 )
 from redcap_dagster.extract import published_fence
 from redcap_dagster.orchestration.affected import (
@@ -136,10 +135,10 @@ class ChangeWatch:
     ) -> Iterator[tuple[PublishedPartition, list[Change]]]:
         """Partitions that are out of date, each with the changes that came after it was made."""
         parts = published_partitions(self.study, self.keys, self.study.project)
-        if any(part.selection.data_access_group is not None for part in parts):
-            groups = read_record_groups(client, self.study.project)
-        else:
-            groups = dict.fromkeys(read_record_ids(client, self.study.project), "")
+        by_group = any(part.selection.data_access_group is not None for part in parts)
+        rows = read_row_list(client, self.study.project, with_groups=by_group)
+        no_groups = ("",) * len(rows.record_ids)
+        groups = dict(zip(rows.record_ids, rows.groups or no_groups, strict=True))
         for part in recognise_records(parts, self.study.deidentification, groups):
             fence = published_fence(self.study.shelf(part.key))
             own = [

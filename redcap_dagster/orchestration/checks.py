@@ -1,7 +1,7 @@
 """Asset checks of a study's tables: what was found, counted, never shown by value or record."""
 
 from collections import Counter
-from typing import Any
+from typing import Any, TypeAlias
 
 import dagster as dg
 import pyarrow as pa
@@ -23,6 +23,9 @@ _MOST_FAILURES_SHOWN = 200
 _MOST_FIELDS_NAMED = 3
 
 
+SchemaMark: TypeAlias = tuple[tuple[RuleFailure, ...], Counter[tuple[str, str]], int]
+
+
 class SchemaCheck:
     """Judges one instrument's typed table piece by piece, as it is exported."""
 
@@ -39,6 +42,15 @@ class SchemaCheck:
         self._failures: tuple[RuleFailure, ...] = ()
         self._rejected: Counter[tuple[str, str]] = Counter()
         self._rows = 0
+
+    def mark(self) -> SchemaMark:
+        """What was found so far, to go back to."""
+        return self._failures, Counter(self._rejected), self._rows
+
+    def go_back(self, mark: SchemaMark) -> None:
+        """Forget what was found since a mark: the rows are read again."""
+        self._failures, rejected, self._rows = mark
+        self._rejected = Counter(rejected)
 
     def judge(self, table: pa.Table) -> None:
         """Judge rows of the table. All rows of one record must be in one piece."""

@@ -3,22 +3,29 @@
 The only place where this package's errors become Dagster's.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
 
 import dagster as dg
+import pyarrow as pa
 
 from redcap_dagster.api import RedcapClient
-from redcap_dagster.errors import ApiError, DestinationError, RedcapDagsterError, TableError
+from redcap_dagster.errors import (
+    ApiError,
+    DestinationError,
+    ExportError,
+    RedcapDagsterError,
+    TableError,
+)
 from redcap_dagster.export import (
-    ChangeFence,
     ExportProgress,
-    iter_chunks,
-    plan_export,
+    ExportSettings,
+    StudyExport,
     read_design,
+    spool_folder,
 )
 from redcap_dagster.extract import design_facts, export_facts
 from redcap_dagster.orchestration.check_plan import (
@@ -26,13 +33,13 @@ from redcap_dagster.orchestration.check_plan import (
     DATA_DICTIONARY_CURRENT,
     rules_of_check,
 )
-from redcap_dagster.orchestration.checks import SCHEMA_CHECK, SchemaCheck, rule_result
+from redcap_dagster.orchestration.checks import SCHEMA_CHECK, SchemaCheck, SchemaMark, rule_result
 from redcap_dagster.orchestration.deidentification import plan_deidentifier, refuse_checks_alone
 from redcap_dagster.orchestration.extract_checks import (
     complete_extract_result,
     data_dictionary_result,
 )
-from redcap_dagster.orchestration.fences import fence_fact, read_step_fence
+from redcap_dagster.orchestration.fences import fence_fact
 from redcap_dagster.orchestration.findings import FindingsWriter, judge_published
 from redcap_dagster.orchestration.handed_over import value_of_output
 from redcap_dagster.orchestration.kinds import PARTITIONED_KINDS, RECORD_KINDS
@@ -41,7 +48,7 @@ from redcap_dagster.orchestration.metadata import RawMetadata, table_metadata
 from redcap_dagster.orchestration.own_tables import OwnTables
 from redcap_dagster.orchestration.partitions import parse_partition
 from redcap_dagster.orchestration.progress import ProgressLog
-from redcap_dagster.orchestration.selection import select_record_ids
+from redcap_dagster.orchestration.selection import warn_of_other_groups
 from redcap_dagster.orchestration.study import StudyAssets
 from redcap_dagster.orchestration.translator import RedcapTableProps
 from redcap_dagster.privacy import Deidentifier, deidentification_fact, tables_that_may_stay
@@ -71,14 +78,6 @@ _CHECKS_OF_TABLES = frozenset({SCHEMA_CHECK, COMPLETE_EXTRACT, DATA_DICTIONARY_C
 """Checks that are no data-quality rules."""
 
 
-@dataclass(frozen=True)
-class ExportSettings:
-    """How an export is cut, and how much of it runs at once."""
-
-    concurrency: int
-    cells_per_request: int
-
-
 def materialize_study(
     context: dg.AssetExecutionContext,
     study: StudyAssets,
@@ -104,9 +103,8 @@ def materialize_study(
     check_same_project(study.project, live)
     _log_design_changes(context, study.project, live)
     own_tables = OwnTables(context, study, client, live)
-    # Before anything is exported: what the log says later may not be in the export.
-    fence = read_step_fence(context, client, live, study)
-    step = _Step(context, study, client, settings, live, own_tables, fence)
+    step = _Step(context, study, client, settings, live, own_tables)
+    step.warn_of_other_groups()
     published = [step.publish(partition_key, keys) for partition_key, keys in step.plan()]
     yield from step.report([item for item in published if item is not None])
     yield from step.check_again()
@@ -122,7 +120,8 @@ def as_dagster_failure() -> Iterator[None]:
         raise dg.Failure(
             description=str(error),
             metadata={"error": type(error).__name__},
-            allow_retries=isinstance(error, ApiError | DestinationError) and error.retryable,
+            allow_retries=isinstance(error, ApiError | DestinationError | ExportError)
+            and error.retryable,
         ) from error
 
 
@@ -173,7 +172,6 @@ class _Step:
     settings: ExportSettings
     live: RedcapProject
     own_tables: OwnTables
-    fence: ChangeFence | None
     checks: dict[str, SchemaCheck] = field(default_factory=dict)
 
     @cached_property
@@ -206,64 +204,75 @@ class _Step:
         own = self.own_tables.read(partition_key, keys)
         if not own and not any(item.kind in RECORD_KINDS for item in props):
             return None
-        progress = ExportProgress()
         shelf = self.study.shelf(partition_key)
         may_stay = tables_that_may_stay(shelf, self.deidentifier, self._known_tables())
-        with ExtractWriter(shelf, self.live, specs, screen=self.deidentifier) as writer:
-            written = {spec.name for spec in specs}
-            for name, table in own.items():
-                writer.write_table(name, table)
-            for item in props:
-                if item.kind == "instrument" and item.name not in written:
-                    # Gone from the study since the snapshot: no rows, but not an old table either.
-                    writer.write_table(item.name, item.spec.arrow_schema.empty_table())
-            if instruments:
-                judged = [spec.instrument for spec in specs if spec.instrument is not None]
-                self._export(writer, partition_key, instruments, judged, progress)
-            extract = writer.publish(
-                self._facts(partition_key, progress)
-                | fence_fact(self.study, shelf, keys, self.fence)
-                | deidentification_fact(self.deidentifier),
-                known_tables=may_stay,
-            )
-        return _Published(partition_key, extract, progress)
+        if not instruments:
+            with ExtractWriter(shelf, self.live, specs, screen=self.deidentifier) as writer:
+                self._write_own(writer, props, specs, own)
+                extract = self._publish_tables(writer, partition_key, keys, None, may_stay)
+            return _Published(partition_key, extract, ExportProgress())
+        with self._open_export(partition_key, instruments) as export:
+            while True:
+                marks = self._mark_checks()
+                with ExtractWriter(shelf, self.live, specs, screen=self.deidentifier) as writer:
+                    self._write_own(writer, props, specs, own)
+                    judged = [spec.instrument for spec in specs if spec.instrument is not None]
+                    self._write_export(writer, export, partition_key, instruments, judged)
+                    if export.settle():
+                        extract = self._publish_tables(
+                            writer, partition_key, keys, export, may_stay
+                        )
+                        export.done()
+                        return _Published(partition_key, extract, export.progress)
+                self.context.log.info(
+                    "%d records were changed while they were exported: they are read again, and "
+                    "the tables are made anew.",
+                    export.progress.records_read_again,
+                )
+                self._go_back(marks)
 
-    def _export(
+    def _open_export(self, partition_key: str | None, instruments: Sequence[str]) -> StudyExport:
+        return StudyExport(
+            self.client,
+            self.live,
+            parse_partition(partition_key, self.live),
+            instruments=instruments,
+            settings=self.settings,
+            # What REDCap sent does not lie beside de-identified tables, not even for a while.
+            spool=spool_folder(None if self.deidentifier else self.study.out_dir),
+        )
+
+    def _write_own(
         self,
         writer: ExtractWriter,
+        props: Sequence[RedcapTableProps],
+        specs: Sequence[TableSpec],
+        own: Mapping[str, pa.Table],
+    ) -> None:
+        """Write the tables that are not made from an export of records."""
+        written = {spec.name for spec in specs}
+        for name, table in own.items():
+            writer.write_table(name, table)
+        for item in props:
+            if item.kind == "instrument" and item.name not in written:
+                # Gone from the study since the snapshot: no rows, but not an old table either.
+                writer.write_table(item.name, item.spec.arrow_schema.empty_table())
+
+    def _write_export(
+        self,
+        writer: ExtractWriter,
+        export: StudyExport,
         partition_key: str | None,
         instruments: Sequence[str],
         judged: Sequence[str],
-        progress: ExportProgress,
     ) -> None:
-        selection = parse_partition(partition_key, self.live)
-        record_ids = select_record_ids(
-            self.context, self.client, self.live, selection, self._partition_keys()
-        )
-        plan = plan_export(
-            self.live,
-            record_ids,
-            instruments=instruments,
-            cells_per_request=self.settings.cells_per_request,
-            events=selection.events,
-        )
         self.context.log.info(
-            "Exporting %d records, %d instruments, in %d requests of up to %d records.",
-            plan.record_count,
-            len(plan.instruments),
-            len(plan.batches),
-            plan.records_per_request,
+            "Exporting %d records, %d instruments.", len(export.rows.record_ids), len(instruments)
         )
-        chunks = iter_chunks(
-            self.client,
-            self.live,
-            plan,
-            concurrency=self.settings.concurrency,
-            progress=progress,
-        )
-        log = ProgressLog(self.context, self.client, progress)
-        findings = self._findings_writer(writer, instruments, judged, selection.events)
-        for piece in gather_chunks(chunk.table for chunk in chunks):
+        log = ProgressLog(self.context, self.client, export.progress)
+        events = parse_partition(partition_key, self.live).events
+        findings = self._findings_writer(writer, instruments, judged, events)
+        for piece in gather_chunks(export.chunks()):
             split = writer.write(piece)
             for name, table in split.tables.items():
                 check = self._check(name)
@@ -274,6 +283,41 @@ class _Step:
             log.tell()
         if findings is not None:
             findings.finish()
+
+    def _publish_tables(
+        self,
+        writer: ExtractWriter,
+        partition_key: str | None,
+        keys: Sequence[dg.AssetKey],
+        export: StudyExport | None,
+        may_stay: Collection[str],
+    ) -> PublishedExtract:
+        fence = None if export is None else export.fence
+        return writer.publish(
+            self._facts(partition_key, export)
+            | fence_fact(self.study, self.study.shelf(partition_key), keys, fence)
+            | deidentification_fact(self.deidentifier),
+            known_tables=may_stay,
+        )
+
+    def _mark_checks(self) -> tuple[dict[str, SchemaMark], object]:
+        judge = None if self.study.quality is None else self.judge.mark()
+        return {name: check.mark() for name, check in self.checks.items()}, judge
+
+    def _go_back(self, marks: tuple[dict[str, SchemaMark], object]) -> None:
+        checks, judge = marks
+        for name in [name for name in self.checks if name not in checks]:
+            del self.checks[name]
+        for name, mark in checks.items():
+            self.checks[name].go_back(mark)
+        if judge is not None:
+            self.judge.go_back(judge)
+
+    def warn_of_other_groups(self) -> None:
+        """Warn of records that no partition holds, where partitions are by group."""
+        selected = {self.study.props[key].kind for _, keys in self.plan() for key in keys}
+        if selected & RECORD_KINDS:
+            warn_of_other_groups(self.context, self.client, self.live, self._partition_keys())
 
     def _findings_writer(
         self,
@@ -317,12 +361,14 @@ class _Step:
         """Tables that stay when this extract does not make them; those of no asset go."""
         return {props.name for props in self.study.props.values()}
 
-    def _facts(self, partition_key: str | None, progress: ExportProgress) -> dict[str, object]:
+    def _facts(self, partition_key: str | None, export: StudyExport | None) -> dict[str, object]:
         """What the manifest says of the extract beside its tables. No values, ids or tokens."""
+        progress = ExportProgress() if export is None else export.progress
         return {
             **design_facts(self.live),
             "partition": partition_key,
             "export": export_facts(progress),
+            "completeness": None if export is None else export.facts(),
             "requests": self.client.stats.requests,
             "retries": self.client.stats.retries,
         }

@@ -6,13 +6,12 @@ keys.
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
 from redcap_dagster.errors import ConfigError
-from redcap_dagster.export import record_bucket
+from redcap_dagster.export import RecordSelection
 from redcap_dagster.project import RedcapProject
 
 _BUCKET_KEY = re.compile(r"bucket-(\d+)-of-(\d+)")
@@ -95,27 +94,6 @@ def arm_partitions(project: RedcapProject) -> dg.StaticPartitionsDefinition:
     return dg.StaticPartitionsDefinition([f"{_ARM}{arm.number}" for arm in project.arms])
 
 
-@dataclass(frozen=True)
-class RecordSelection:
-    """What of the records a partition holds. None stands for no restriction.
-
-    Attributes:
-        bucket: Number of the bucket, and how many there are.
-        data_access_group: Unique group name; "" for the records that are in none.
-        events: Unique event names, in the project's order.
-    """
-
-    bucket: tuple[int, int] | None = None
-    data_access_group: str | None = None
-    events: tuple[str, ...] | None = None
-
-    def holds(self, record_id: str, data_access_group: str | None) -> bool:
-        """Whether a record can have rows in it, as far as its id and group tell."""
-        if self.data_access_group not in {None, data_access_group}:
-            return False
-        return self.bucket is None or record_bucket(record_id, self.bucket[1]) == self.bucket[0]
-
-
 def parse_partition(partition_key: str | None, project: RedcapProject) -> RecordSelection:
     """What a partition key selects; everything for None.
 
@@ -155,19 +133,27 @@ def _events_of(part: str, project: RedcapProject) -> tuple[str, ...]:
     )
 
 
-def groups_without_partition(
-    record_groups: Sequence[str | None], partition_keys: Sequence[str]
-) -> dict[str, int]:
-    """How many records are in groups that no partition selects, by group; "" for none.
+def is_by_group(partition_keys: Sequence[str]) -> bool:
+    """Whether partitions are by data access group."""
+    return any(
+        part == NO_GROUP or part.startswith(_GROUP)
+        for key in partition_keys
+        for part in key.split("|")
+    )
 
-    Empty where the partitions are not by group.
+
+def groups_without_partition(
+    record_counts: Mapping[str, int], partition_keys: Sequence[str]
+) -> dict[str, int]:
+    """The data access groups that no partition selects, with their numbers of records.
+
+    Args:
+        record_counts: Records by group; "" for those in none.
+        partition_keys: Keys of partitions by group.
     """
     parts = {part for key in partition_keys for part in key.split("|")}
-    if not any(part == NO_GROUP or part.startswith(_GROUP) for part in parts):
-        return {}
-    counts: dict[str, int] = {}
-    for group in record_groups:
-        key = f"{_GROUP}{group}" if group else NO_GROUP
-        if key not in parts:
-            counts[group or ""] = counts.get(group or "", 0) + 1
-    return counts
+    return {
+        group: count
+        for group, count in record_counts.items()
+        if (f"{_GROUP}{group}" if group else NO_GROUP) not in parts
+    }

@@ -6,9 +6,8 @@ import dagster as dg
 from pydantic import ConfigDict, Field, PrivateAttr
 
 from redcap_dagster.api import RedcapClient
-from redcap_dagster.export import DEFAULT_CELLS_PER_REQUEST
+from redcap_dagster.export import DEFAULT_CELLS_PER_REQUEST, ExportSettings
 from redcap_dagster.orchestration.materialize import (
-    ExportSettings,
     RedcapEvent,
     as_dagster_failure,
     materialize_study,

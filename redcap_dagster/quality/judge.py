@@ -1,5 +1,6 @@
 """Runs a study's rules over its rows and tables: findings come out, and counts of them."""
 
+import copy
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -88,13 +89,15 @@ class RuleOutcome:
         return self.findings == 0 and not self.not_evaluated
 
 
+def _zeros() -> list[int]:
+    return [0, 0]
+
+
 @dataclass
 class _Tally:
     """What was counted so far."""
 
-    counts: defaultdict[FindingKind, list[int]] = field(
-        default_factory=lambda: defaultdict(lambda: [0, 0])
-    )
+    counts: defaultdict[FindingKind, list[int]] = field(default_factory=lambda: defaultdict(_zeros))
     rows: defaultdict[str | None, int] = field(default_factory=lambda: defaultdict(int))
     not_evaluated: dict[tuple[str | None, str | None, str], NotEvaluated] = field(
         default_factory=dict
@@ -123,6 +126,20 @@ class QualityJudge:
         self._exclusions: Exclusions = read_exclusions(plan.options.exclusions, plan.project)
         self._schema = plan_findings_table(plan.project).arrow_schema
         self._tally = _Tally()
+
+    def mark(self) -> object:
+        """What was counted so far, to go back to."""
+        return copy.deepcopy(self._tally)
+
+    def go_back(self, mark: object) -> None:
+        """Forget what was counted since a mark: the same rows will be judged again.
+
+        Args:
+            mark: What `mark` returned.
+        """
+        if not isinstance(mark, _Tally):
+            raise TypeError("go_back takes what mark returned.")
+        self._tally = copy.deepcopy(mark)
 
     def judge_rows(
         self,

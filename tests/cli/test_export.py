@@ -243,7 +243,7 @@ def test_a_folder_that_cannot_be_written_to_is_named(
 ) -> None:
     (tmp_path / "file").touch()
     assert main(["export", "--out", str(tmp_path / "file" / "out")]) == 1
-    assert "Tables could not be written in" in capsys.readouterr().err
+    assert "The answers cannot be kept in" in capsys.readouterr().err
 
 
 def test_another_projects_folder_is_left_alone(

@@ -15,7 +15,7 @@ from example_pipeline.study.snapshot import SNAPSHOT_FILE
 from redcap_dagster import RedcapProject
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.emulator import RedcapEmulator
-from redcap_dagster.export import iter_chunks, plan_export, read_design, read_record_ids
+from redcap_dagster.export import StudyExport, read_design
 from redcap_dagster.quality import build_schema, validate_table
 from redcap_dagster.tables import plan_tables, split_chunk, to_pandas
 
@@ -95,10 +95,8 @@ def test_schema_and_rejected_values_find_exactly_the_planted_mistakes(
 ) -> None:
     """What does not fit its type is rejected; wrong choices, ranges and mail break the schema."""
     specs = plan_tables(project)
-    plan = plan_export(project, read_record_ids(client, project))
-    chunks = [
-        split_chunk(chunk.table, project, specs) for chunk in iter_chunks(client, project, plan)
-    ]
+    with StudyExport(client, project) as study:
+        chunks = [split_chunk(chunk, project, specs) for chunk in study.chunks()]
     found = Counter(
         (row["instrument"], row["field"]) for chunk in chunks for row in chunk.rejected.to_pylist()
     )

@@ -3,8 +3,7 @@
 import pytest
 
 from redcap_dagster.errors import AnswerError
-from redcap_dagster.export import Batch, ExportProgress, read_chunk
-from redcap_dagster.export.chunks import missing_record_count
+from redcap_dagster.export import Batch, read_chunk
 from redcap_dagster.project import ExportColumn
 
 COLUMNS = (
@@ -33,7 +32,6 @@ def test_every_cell_is_the_text_that_was_sent() -> None:
         "visit_complete": ["2", "", "0"],
     }
     assert chunk.byte_count == len(body)
-    assert missing_record_count(chunk) == 0
 
 
 @pytest.mark.parametrize("body", [b"", b"\n", b" \r\n"])
@@ -41,7 +39,6 @@ def test_a_blank_body_has_no_rows_and_every_column(body: bytes) -> None:
     chunk = read_chunk(body, BATCH, COLUMNS)
     assert chunk.table.column_names == [column.name for column in COLUMNS]
     assert chunk.table.num_rows == 0
-    assert missing_record_count(chunk) == 2
 
 
 def test_a_byte_order_mark_and_windows_line_ends_are_no_data() -> None:
@@ -58,14 +55,6 @@ def test_bytes_that_are_not_utf8_are_replaced_alone_and_counted() -> None:
     assert chunk.replaced == {"name": 1}
 
 
-def test_replaced_bytes_are_counted_by_column_over_the_whole_export() -> None:
-    progress = ExportProgress()
-    for name in (b"caf\xe9", b"plain", b"\xff"):
-        progress.add(read_chunk(HEADER + b"001,,," + name + b",2\n", BATCH, COLUMNS))
-    assert progress.replaced_by_column == {"name": 2}
-    assert progress.replaced_cells == 2
-
-
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [
@@ -76,7 +65,6 @@ def test_replaced_bytes_are_counted_by_column_over_the_whole_export() -> None:
         ),
         (HEADER + b"001,,,a,2\n2,,,b\n", "more or fewer cells than its header"),
         (HEADER + b"001,,,a,2\n3,,,SECRET,2\n", "1 rows of records that were not asked for"),
-        (HEADER + b"001,,,a,2\n001,,,SECRET,2\n", "holds 1 rows twice"),
         (
             HEADER.replace(b"\n", b",name\n") + b"001,,,a,2,x\n",
             "names a column twice",

@@ -2,12 +2,14 @@
 
 from collections import Counter
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from redcap_dagster.errors import ConfigError
-from redcap_dagster.export import plan_export, record_bucket
+from redcap_dagster.export import RowKeySpace, RowList, plan_export, record_bucket
 from redcap_dagster.project import (
     Arm,
     DictionaryField,
@@ -45,55 +47,140 @@ def longitudinal_project() -> RedcapProject:
     )
 
 
-@given(
-    record_ids=st.lists(st.text(min_size=1, max_size=5), unique=True, max_size=60),
-    cells=st.integers(1, 200),
-)
-def test_every_record_id_is_in_one_batch_in_the_given_order(
-    record_ids: list[str], cells: int
+def classic_rows(project: RedcapProject, records: int) -> RowList:
+    space = RowKeySpace.of(project)
+    ids = tuple(f"S-{number}" for number in range(records))
+    return RowList(space, ids, np.arange(records) * space.stride)
+
+
+def rows_of(project: RedcapProject, rows: dict[str, list[tuple[str, str, str]]]) -> RowList:
+    """A list of rows: record id to event, repeating instrument and instance of each of its rows."""
+    space = RowKeySpace.of(project)
+    flat = [(number, *row) for number, own in enumerate(rows.values()) for row in own]
+    names = ("redcap_event_name", "redcap_repeat_instrument", "redcap_repeat_instance")
+    table = pa.table(
+        {name: [row[place + 1] for row in flat] for place, name in enumerate(names)},
+        pa.schema([(name, pa.string()) for name in names]),
+    )
+    keys = space.encode(table, np.array([row[0] for row in flat], np.int64))
+    return RowList(space, tuple(rows), np.unique(keys))
+
+
+def wide_project(instruments: int, fields: int) -> RedcapProject:
+    names = [f"form_{number}" for number in range(instruments)]
+    return RedcapProject(
+        ProjectInfo(3, "Wide"),
+        "14.7.3",
+        tuple(
+            Instrument(
+                name,
+                name,
+                tuple(DictionaryField(f"{name}_{n}", name, "text") for n in range(fields)),
+            )
+            for name in names
+        ),
+    )
+
+
+@given(records=st.integers(0, 60), cells=st.integers(1, 300), instruments=st.integers(1, 4))
+def test_every_record_and_instrument_is_asked_for_once_in_order(
+    records: int, cells: int, instruments: int
 ) -> None:
-    plan = plan_export(classic_project(), record_ids, cells_per_request=cells)
-    planned = [item for batch in plan.batches for item in batch.record_ids]
-    assert planned == record_ids
-    assert all(batch.record_ids for batch in plan.batches)
-    assert plan.record_count == len(record_ids)
+    project = wide_project(instruments, 3)
+    plan = plan_export(project, classic_rows(project, records), cells_per_request=cells)
+    asked = [n for block in plan.blocks for n in range(block.first, block.last)]
+    assert asked == list(range(records))
+    for block in plan.blocks:
+        assert [name for part in block.parts for name in part.instruments] == list(
+            project.instruments_by_name
+        )
+        for part in block.parts:
+            assert part.cells <= cells or len(part.instruments) == 1
+            assert part.rows == block.last - block.first
 
 
-def test_a_batch_holds_as_many_records_as_the_budget_of_cells_allows() -> None:
+def test_a_request_holds_as_many_cells_as_the_budget_allows() -> None:
     # Columns: record_id, data access group, two values, note and two form statuses.
-    plan = plan_export(classic_project(), [str(i) for i in range(10)], cells_per_request=7 * 4)
-    assert plan.columns_per_row == 7
-    assert [len(batch.record_ids) for batch in plan.batches] == [4, 4, 2]
+    project = classic_project()
+    plan = plan_export(project, classic_rows(project, 1_000), cells_per_request=7 * 400)
+    assert plan.columns_per_request == 7
+    assert [part.rows for block in plan.blocks for part in block.parts] == [400, 400, 200]
+    assert plan.cells == plan.whole_cells == 7_000
 
 
-def test_events_and_repeats_count_as_rows_of_a_record() -> None:
-    plan = plan_export(longitudinal_project(), ["1", "2"], cells_per_request=1_000)
-    # Two events and one repeating form: three rows.
-    assert plan.records_per_request == 1_000 // (plan.columns_per_row * 3)
+def test_a_request_names_at_most_5000_records() -> None:
+    project = classic_project()
+    plan = plan_export(project, classic_rows(project, 12_000))
+    assert [block.last - block.first for block in plan.blocks] == [5_000, 5_000, 2_000]
 
 
-def test_a_record_larger_than_the_budget_is_asked_for_alone() -> None:
-    plan = plan_export(classic_project(), ["1", "2"], cells_per_request=1)
-    assert [batch.record_ids for batch in plan.batches] == [("1",), ("2",)]
+def test_a_wide_study_is_cut_by_instrument_so_that_requests_stay_tall() -> None:
+    project = wide_project(instruments=100, fields=49)
+    plan = plan_export(project, classic_rows(project, 1_200))
+    assert all(part.rows == 300 for block in plan.blocks for part in block.parts)
+    assert plan.requests == 4 * 4
+    assert max(part.cells for block in plan.blocks for part in block.parts) <= 400_000
 
 
-def test_only_the_selected_instruments_are_asked_for_in_dictionary_order() -> None:
-    plan = plan_export(classic_project(), ["1"], instruments=["notes", "visit"])
+def test_an_event_is_asked_only_for_the_instruments_that_are_used_in_it() -> None:
+    project = longitudinal_project()
+    rows = rows_of(
+        project,
+        {
+            f"{number}": [("a_arm_1", "", ""), ("b_arm_1", "notes", "1"), ("b_arm_1", "notes", "2")]
+            for number in range(30_000)
+        },
+    )
+    plan = plan_export(project, rows)
+    parts = {(part.instruments, part.events) for block in plan.blocks for part in block.parts}
+    assert parts == {(("visit",), ("a_arm_1",)), (("notes",), ("b_arm_1",))}
+    assert plan.cells < plan.whole_cells
+    first = plan.blocks[0]
+    assert [part.rows for part in first.parts] == [first.last, 2 * first.last]
+
+
+def test_events_are_asked_together_where_another_request_would_cost_more() -> None:
+    project = longitudinal_project()
+    rows = rows_of(project, {"1": [("a_arm_1", "", ""), ("b_arm_1", "notes", "1")]})
+    plan = plan_export(project, rows)
+    assert [(part.instruments, part.events) for part in plan.blocks[0].parts] == [
+        (("visit", "notes"), ("a_arm_1", "b_arm_1"))
+    ]
+
+
+def test_a_record_larger_than_the_budget_is_asked_for_alone_and_by_instrument() -> None:
+    project = classic_project()
+    plan = plan_export(project, classic_rows(project, 2), cells_per_request=1)
+    assert [(block.first, block.last) for block in plan.blocks] == [(0, 1), (1, 2)]
+    assert [part.instruments for part in plan.blocks[0].parts] == [("visit",), ("notes",)]
+
+
+def test_only_the_selected_instruments_and_events_are_asked_for() -> None:
+    project = classic_project()
+    rows = classic_rows(project, 1)
+    plan = plan_export(project, rows, instruments=["notes", "visit"])
     assert plan.instruments == ("visit", "notes")
-    assert plan_export(classic_project(), ["1"], instruments=["notes"]).instruments == ("notes",)
+    assert plan_export(project, rows, instruments=["notes"]).instruments == ("notes",)
+    project = longitudinal_project()
+    rows = rows_of(project, {"1": [("a_arm_1", "", ""), ("b_arm_1", "notes", "1")]})
+    plan = plan_export(project, rows, events=["b_arm_1"])
+    assert [part.events for block in plan.blocks for part in block.parts] == [("b_arm_1",)]
 
 
-def test_no_records_make_no_batches() -> None:
-    assert plan_export(classic_project(), []).batches == ()
+def test_no_records_make_no_requests() -> None:
+    project = classic_project()
+    assert plan_export(project, classic_rows(project, 0)).requests == 0
 
 
 def test_what_cannot_be_planned_is_refused() -> None:
+    project = classic_project()
+    rows = classic_rows(project, 1)
     with pytest.raises(ConfigError, match=r"Not instruments of this project: pain, zeal\. It has"):
-        plan_export(classic_project(), ["1"], instruments=["zeal", "pain"])
-    with pytest.raises(ConfigError, match="planned twice"):
-        plan_export(classic_project(), ["1", "1"])
+        plan_export(project, rows, instruments=["zeal", "pain"])
+    with pytest.raises(ConfigError, match=r"Not events of this project: a_arm_1\. It is classic"):
+        plan_export(project, rows, events=["a_arm_1"])
     with pytest.raises(ConfigError, match="at least 1"):
-        plan_export(classic_project(), ["1"], cells_per_request=0)
+        plan_export(project, rows, cells_per_request=0)
 
 
 def test_the_bucket_of_a_record_never_changes() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.emulator import RedcapEmulator
-from redcap_dagster.export import iter_chunks, plan_export, read_design, read_record_ids
+from redcap_dagster.export import ExportSettings, StudyExport, read_design
 from redcap_dagster.project import ProjectAnswers, RedcapProject, parse_project, plan_export_columns
 from redcap_dagster.tables import SplitChunk, plan_tables, split_chunk
 
@@ -101,12 +101,13 @@ def test_every_cell_that_an_export_of_a_real_project_brings_is_in_a_table(
 ) -> None:
     client = client_of(redcap, name)
     project = read_design(client)
-    plan = plan_export(project, read_record_ids(client, project), cells_per_request=20_000)
     specs = plan_tables(project)
-    for chunk in iter_chunks(client, project, plan):
-        done = split_chunk(chunk.table, project, specs)
-        account_for(project, chunk.table, done)
-        assert done.rejected.num_rows == 0
+    with StudyExport(client, project, settings=ExportSettings(cells_per_request=20_000)) as study:
+        for chunk in study.chunks():
+            done = split_chunk(chunk, project, specs)
+            account_for(project, chunk, done)
+            assert done.rejected.num_rows == 0
+        assert study.settle()
 
 
 @pytest.mark.parametrize("case", CAPTURED)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.emulator import RedcapEmulator, synthetic_project
 from redcap_dagster.emulator.synthetic.shapes import Shape
-from redcap_dagster.export import iter_chunks, plan_export, read_design, read_record_ids
+from redcap_dagster.export import ExportSettings, StudyExport, read_design
 from redcap_dagster.project import RedcapProject
 from redcap_dagster.tables import TableOptions, gather_chunks, plan_tables, split_chunk
 
@@ -47,9 +47,10 @@ def redcap() -> Iterator[RedcapEmulator]:
 
 
 def export(client: RedcapClient, project: RedcapProject, cells: int) -> pa.Table:
-    plan = plan_export(project, read_record_ids(client, project), cells_per_request=cells)
-    chunks = (chunk.table for chunk in iter_chunks(client, project, plan))
-    (piece,) = gather_chunks(chunks, cells=10**9)
+    settings = ExportSettings(cells_per_request=cells)
+    with StudyExport(client, project, settings=settings) as study:
+        (piece,) = gather_chunks(study.chunks(), cells=10**9)
+        assert study.settle()
     return piece
 
 

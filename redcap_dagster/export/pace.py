@@ -1,0 +1,94 @@
+"""How much one request asks for: more while answers come fast, less where the server refuses."""
+
+import threading
+from dataclasses import dataclass
+
+_FIRST_SHARE = 4
+"""The first requests ask for a quarter of the budget."""
+
+_GROWTH = 2.0
+_SLOW_S = 20.0
+"""An answer that takes longer is not followed by a larger one."""
+
+_FEWEST_CELLS = 500
+_FORGET_AFTER = 50
+"""Answers in a row after which a refusal is no longer held against its size."""
+
+
+@dataclass(frozen=True, slots=True)
+class PaceFacts:
+    """What the pace came to, for the manifest."""
+
+    cells_per_request: int
+    largest_answer: int
+    smallest_refused: int | None
+
+
+class Pace:
+    """The size of the next request, in cells. Safe to use from several threads.
+
+    Sizes grow only after an answer of the size before, so that a server is never sent many
+    requests of a size that it has not yet shown to bear.
+
+    Args:
+        most_cells: Never ask for more.
+    """
+
+    def __init__(self, most_cells: int) -> None:
+        self._lock = threading.Lock()
+        self._most = most_cells
+        self._cells = max(1, most_cells // _FIRST_SHARE)
+        self._is_trying = False
+        self._largest_answer = 0
+        self._smallest_refused: int | None = None
+        self._answers_since_refusal = 0
+
+    def next_cells(self) -> int:
+        """Cells that the next request may ask for.
+
+        A size that the server has not answered yet is given once; until that answer has come,
+        the others get the largest size that it has answered.
+        """
+        with self._lock:
+            if not self._largest_answer or self._cells <= self._largest_answer:
+                return self._cells
+            if self._is_trying:
+                return self._largest_answer
+            self._is_trying = True
+            return self._cells
+
+    @property
+    def facts(self) -> PaceFacts:
+        """What it came to so far."""
+        with self._lock:
+            return PaceFacts(self._cells, self._largest_answer, self._smallest_refused)
+
+    def answered(self, cells: int, seconds: float) -> None:
+        """A request of so many cells was answered."""
+        with self._lock:
+            self._largest_answer = max(self._largest_answer, cells)
+            self._answers_since_refusal += 1
+            if self._answers_since_refusal > _FORGET_AFTER:
+                self._smallest_refused = None
+            if cells == self._largest_answer:
+                self._is_trying = False
+            if seconds <= _SLOW_S:
+                grown = min(int(cells * _GROWTH), self._limit())
+                self._cells = max(self._cells, grown)
+
+    def refused(self, cells: int) -> None:
+        """A request of so many cells was more than the server could answer."""
+        with self._lock:
+            self._answers_since_refusal = 0
+            self._is_trying = False
+            if self._smallest_refused is None or cells < self._smallest_refused:
+                self._smallest_refused = cells
+            self._cells = max(_FEWEST_CELLS, min(self._cells, self._limit()))
+
+    def _limit(self) -> int:
+        if self._smallest_refused is None:
+            return self._most
+        half = self._smallest_refused // 2
+        if half < self._largest_answer < self._smallest_refused:
+            return min(self._most, self._largest_answer)
+        return min(self._most, half)

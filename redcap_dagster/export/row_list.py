@@ -1,0 +1,218 @@
+"""Reads the list of a study's rows: which records there are, in which events and instances."""
+
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+
+from redcap_dagster.api import RedcapClient, count_broken_cells
+from redcap_dagster.errors import AnswerError, ApiError, ExportError
+from redcap_dagster.export.chunks import parse_csv
+from redcap_dagster.export.row_keys import INSTANCE_COLUMN, Keys, RowKeySpace, RowList
+from redcap_dagster.export.selection import RecordSelection
+from redcap_dagster.project import RedcapProject, form_status_column_name
+
+logger = logging.getLogger(__name__)
+
+_GROUP_COLUMN = "redcap_data_access_group"
+_TRIES = 3
+_MOST_RECORDS_NAMED = 900
+"""PHP drops form fields beyond its `max_input_vars` (1,000 by default); then the list is filtered
+here."""
+
+
+def read_row_list(
+    client: RedcapClient,
+    project: RedcapProject,
+    selection: RecordSelection | None = None,
+    *,
+    with_groups: bool = False,
+) -> RowList:
+    """The rows that a selection holds now, in the server's order of records.
+
+    One request, which asks for the record id and the form status of every repeating instrument: a
+    record of which only instances are stored has no row of its own. A server that cannot answer
+    it is asked by event and by instrument.
+
+    Args:
+        client: Where to ask.
+        project: The study's design as it is on the server now.
+        selection: What to list; None for everything. Named records that are not there are left out.
+        with_groups: Whether to ask for each record's data access group.
+
+    Raises:
+        ApiError: REDCap did not answer, refused, or sent something else.
+        ExportError: REDCap does not say in which data access groups the records are.
+    """
+    selection = selection or RecordSelection()
+    space = RowKeySpace.of(project)
+    if selection.events == ():
+        return RowList(space, (), np.zeros(0, np.int64))  # no list of events would mean all
+    with_groups = with_groups or selection.data_access_group is not None
+    listing = _Listing(
+        client,
+        project,
+        selection,
+        with_groups,
+        selection.events or (space.events if project.events else None),
+        space.instruments[1:],
+    )
+    rows = _to_rows(_read(listing), project, space, with_groups=with_groups)
+    return rows.select(_chosen(rows, selection))
+
+
+@dataclass(frozen=True)
+class _Listing:
+    """What one request for rows asks."""
+
+    client: RedcapClient
+    project: RedcapProject
+    selection: RecordSelection
+    with_groups: bool
+    events: tuple[str, ...] | None
+    instruments: tuple[str, ...]
+
+    def ask(self) -> bytes:
+        ids = self.selection.record_ids
+        named = sorted(ids) if ids is not None and len(ids) <= _MOST_RECORDS_NAMED else None
+        return self.client.export_records_csv(
+            records=named,
+            fields=[
+                self.project.record_id_field,
+                *(form_status_column_name(name) for name in self.instruments),
+            ],
+            # All events together are not named: a classic project has none, and a new one counts.
+            events=None if self._is_of_all_events else self.events,
+            export_data_access_groups=self.with_groups,
+            export_blank_for_gray_form_status=True,
+            date_range_begin=self.selection.changed_since,
+        )
+
+    @property
+    def _is_of_all_events(self) -> bool:
+        return self.events is None or len(self.events) == len(self.project.events)
+
+    def halves(self) -> tuple["_Listing", "_Listing"] | None:
+        """Two smaller ones that list the same rows, some perhaps twice; None when it is smallest.
+
+        Rows that do not repeat come with either half of the instruments.
+        """
+        if self.events is not None and len(self.events) > 1:
+            half = len(self.events) // 2
+            return replace(self, events=self.events[:half]), replace(
+                self, events=self.events[half:]
+            )
+        if len(self.instruments) > 1:
+            half = len(self.instruments) // 2
+            return replace(self, instruments=self.instruments[:half]), replace(
+                self, instruments=self.instruments[half:]
+            )
+        return None
+
+
+def _read(listing: _Listing) -> list[pa.Table]:
+    halves = listing.halves()
+    body = b""
+    for attempt in range(1, _TRIES + 1):
+        try:
+            body = listing.ask()
+            break
+        except ApiError as error:
+            # Memory runs out by chance too, where much is going on.
+            if error.reason != "out_of_memory" or (attempt == _TRIES and halves is None):
+                raise
+    else:
+        logger.warning("The list of rows is too large for the server; asking for its halves.")
+        return [table for half in halves or () for table in _read(half)]
+    if not body.strip():
+        return []
+    if count_broken_cells(body):
+        raise AnswerError(
+            "REDCap's list of rows has record ids or names that are not UTF-8; they could not be "
+            "asked for.",
+            content="record",
+            status=200,
+        )
+    table = parse_csv(body)
+    wanted = {listing.project.record_id_field}
+    if listing.project.events:
+        wanted.add("redcap_event_name")
+    if listing.project.repeats:
+        wanted |= {"redcap_repeat_instrument", INSTANCE_COLUMN}
+    if wanted - set(table.column_names):
+        raise AnswerError(
+            "REDCap's list of rows lacks the columns that tell rows apart: "
+            f"{', '.join(sorted(wanted - set(table.column_names)))}.",
+            content="record",
+            status=200,
+        )
+    return [table]
+
+
+def _to_rows(
+    tables: Sequence[pa.Table],
+    project: RedcapProject,
+    space: RowKeySpace,
+    *,
+    with_groups: bool,
+) -> RowList:
+    """The rows of all tables, each once; records by their first row."""
+    if with_groups and any(_GROUP_COLUMN not in table.column_names for table in tables):
+        raise ExportError(
+            "REDCap does not say in which data access groups the records are: the project has "
+            "no groups, or the token's user sits in one. Use a token whose user is in no "
+            "group, or partitions of another kind."
+        )
+    if not tables:
+        return RowList(space, (), np.zeros(0, np.int64), () if with_groups else None)
+    ids = pa.chunked_array(
+        [chunk for table in tables for chunk in table.column(project.record_id_field).chunks],
+        pa.string(),
+    )
+    coded = ids.combine_chunks().dictionary_encode()
+    names = tuple(coded.dictionary.to_pylist())
+    numbers = coded.indices.to_numpy().astype(np.int64)
+    if len(tables) > 1:
+        names, numbers = _in_order(names, numbers)
+    starts = np.cumsum([0, *(table.num_rows for table in tables)])
+    keys = [
+        space.encode(table, numbers[start : start + table.num_rows])
+        for table, start in zip(tables, starts, strict=False)
+    ]
+    groups: tuple[str, ...] | None = None
+    if with_groups:
+        groups = _groups(tables, numbers, len(names))
+    return RowList(space, names, np.unique(np.hstack(keys)), groups)
+
+
+def _in_order(names: tuple[str, ...], numbers: Keys) -> tuple[tuple[str, ...], Keys]:
+    """Records in REDCap's order, which a list in parts does not show: numbers in them count."""
+    order = sorted(range(len(names)), key=lambda place: _natural(names[place]))
+    place_of = np.empty(len(names), np.int64)
+    place_of[order] = np.arange(len(names))
+    return tuple(names[place] for place in order), place_of[numbers]
+
+
+def _natural(name: str) -> list[tuple[str, int]]:
+    return [(text, int(digits or -1)) for text, digits in re.findall(r"(\D*)(\d*)", name)]
+
+
+def _groups(tables: Sequence[pa.Table], numbers: Keys, records: int) -> tuple[str, ...]:
+    """Each record's group: of the first of its rows that has one."""
+    names = [name for table in tables for name in table.column(_GROUP_COLUMN).to_pylist()]
+    groups = [""] * records
+    for number, name in zip(numbers.tolist(), names, strict=True):
+        groups[number] = groups[number] or name
+    return tuple(groups)
+
+
+def _chosen(rows: RowList, selection: RecordSelection) -> list[int]:
+    groups = rows.groups or (None,) * len(rows.record_ids)
+    return [
+        number
+        for number, (record_id, group) in enumerate(zip(rows.record_ids, groups, strict=True))
+        if selection.holds(record_id, group)
+    ]

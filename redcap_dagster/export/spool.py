@@ -1,0 +1,229 @@
+"""Answers on disk while an export runs, so that a killed one need not be asked for again.
+
+::
+
+    <spool>/<export>/lock                held while it runs
+    <spool>/<export>/export.json         where the project's log stood at the beginning
+    <spool>/<export>/00007.block         the records and parts of a block
+    <spool>/<export>/00007-002.answers   the answers to one of its parts, as REDCap sent them
+
+Files appear whole under their names, or not at all, and are for their owner alone: they hold
+patient data. They are gone when the export is published.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+import time
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from typing_extensions import Self
+
+from redcap_dagster.errors import ExportError
+
+_FORMAT = 1
+_OWNER_ONLY = 0o700
+_EXPORT, _LOCK = "export.json", "lock"
+_BLOCK, _ANSWERS = ".block", ".answers"
+_OLDEST_S = 7 * 24 * 3600.0
+
+
+FOLDER_VARIABLE = "REDCAP_DAGSTER_SPOOL_DIR"
+"""Environment variable that names the folder for exports whose tables are not on a local disk."""
+
+
+def spool_folder(shelf: object) -> Path:
+    """Where the answers of exports that are under way are kept, on a local disk.
+
+    Args:
+        shelf: Where the tables are published. A folder (`Path`) has them in `.spool` inside it. For
+            any other place they are in a folder of this user on this machine, or in the one that
+            the environment variable `REDCAP_DAGSTER_SPOOL_DIR` names: where machines share that, a
+            restart on another one goes on too.
+    """
+    if isinstance(shelf, Path):
+        return shelf / ".spool"
+    named = os.environ.get(FOLDER_VARIABLE)
+    user = os.getuid() if hasattr(os, "getuid") else "user"
+    return Path(named or f"{tempfile.gettempdir()}/redcap-dagster-spool-{user}")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The body that answered one request.
+
+    Attributes:
+        first: Number of the first record asked for in its block.
+        last: Number after the last.
+        instruments: Instruments asked for.
+        body: The csv as REDCap sent it.
+    """
+
+    first: int
+    last: int
+    instruments: tuple[str, ...]
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SpooledBlock:
+    """A block that an earlier run began. Its `repr` shows no id.
+
+    Attributes:
+        number: Its number.
+        record_ids: Its records.
+        parts: Instruments and events of each of its parts.
+    """
+
+    number: int
+    record_ids: tuple[str, ...] = field(repr=False)
+    parts: tuple[tuple[tuple[str, ...], tuple[str, ...] | None], ...]
+
+
+class Spool:
+    """The answers of one export, in a folder of its own.
+
+    A context manager that holds the folder's lock. Answers of other exports that nobody has gone
+    on with for a week are removed on the way.
+
+    Args:
+        root: On a local disk; made when it is not there.
+        key: What is exported: the name of a folder under `root`.
+    """
+
+    def __init__(self, root: Path, key: str) -> None:
+        self._root = root
+        self._folder = root / key
+        self._lock = FileLock(self._folder / _LOCK)
+
+    def __enter__(self) -> Self:
+        try:
+            for folder in (self._root, self._folder):
+                folder.mkdir(mode=_OWNER_ONLY, parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._cannot_keep(error) from None
+        if hasattr(os, "getuid") and self._root.stat().st_uid != os.getuid():
+            raise ExportError(
+                f"The folder {self._root}, which answers are kept in, belongs to somebody else. "
+                f"Set {FOLDER_VARIABLE} to a folder of your own."
+            )
+        self._remove_old()
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise ExportError(
+                f"Another process exports the same into {self._folder} now. Wait until it ends."
+            ) from None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def resume(self) -> Mapping[str, Any] | None:
+        """What `begin` was given when the same export was begun before; None to begin anew."""
+        try:
+            content = json.loads((self._folder / _EXPORT).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        return dict(content["facts"]) if content["format"] == _FORMAT else None
+
+    def begin(self, facts: Mapping[str, Any]) -> None:
+        """Begin a new export.
+
+        Args:
+            facts: What a later run must know; JSON values.
+        """
+        self.clear()
+        content = {"format": _FORMAT, "facts": facts}
+        self._write(_EXPORT, json.dumps(content).encode())
+
+    def clear(self) -> None:
+        """Remove everything but the lock."""
+        for path in self._folder.iterdir():
+            if path.name != _LOCK:
+                path.unlink()
+
+    def _remove_old(self) -> None:
+        for export in self._root.glob(f"*/{_EXPORT}"):
+            if time.time() - export.stat().st_mtime > _OLDEST_S:
+                shutil.rmtree(export.parent)
+
+    def blocks(self) -> list[SpooledBlock]:
+        """The blocks that were begun, in their order."""
+        found = []
+        for path in sorted(self._folder.glob(f"*{_BLOCK}")):
+            content = json.loads(path.read_text(encoding="utf-8"))
+            parts = tuple(
+                (tuple(names), None if events is None else tuple(events))
+                for names, events in content["parts"]
+            )
+            found.append(SpooledBlock(int(path.stem), tuple(content["record_ids"]), parts))
+        return found
+
+    def add_block(self, block: SpooledBlock) -> None:
+        """Write down a block before it is asked for."""
+        content = asdict(block)
+        self._write(f"{block.number:05d}{_BLOCK}", json.dumps(content).encode())
+
+    def load(self, block: int, part: int) -> list[Answer] | None:
+        """The answers to a part of a block; None where they are not there, or not whole."""
+        path = self._folder / _name(block, part)
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        head, _, bodies = content.partition(b"\n")
+        answers = json.loads(head)
+        if zlib.crc32(bodies) != answers["crc32"]:
+            return None  # the machine went down before the disk had it
+        return list(_cut(bodies, answers["answers"]))
+
+    def save(self, block: int, part: int, answers: Sequence[Answer]) -> None:
+        """Keep the answers to a part of a block."""
+        crc32 = 0
+        for answer in answers:
+            crc32 = zlib.crc32(answer.body, crc32)
+        head = {
+            "crc32": crc32,
+            "answers": [
+                [item.first, item.last, item.instruments, len(item.body)] for item in answers
+            ],
+        }
+        bodies = (answer.body for answer in answers)
+        self._write(_name(block, part), json.dumps(head).encode(), b"\n", *bodies)
+
+    def _write(self, name: str, *pieces: bytes) -> None:
+        path = self._folder / name
+        half = path.with_name(f".{name}.half")
+        try:
+            descriptor = os.open(half, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                for piece in pieces:
+                    file.write(piece)
+            half.replace(path)
+        except OSError as error:
+            raise self._cannot_keep(error) from None
+
+    def _cannot_keep(self, error: OSError) -> ExportError:
+        return ExportError(
+            f"The answers cannot be kept in {self._root} ({error.strerror}). Make room or give "
+            "another folder; the same export then goes on where it stood. What readers see is "
+            "unchanged."
+        )
+
+
+def _name(block: int, part: int) -> str:
+    return f"{block:05d}-{part:03d}{_ANSWERS}"
+
+
+def _cut(bodies: bytes, answers: Sequence[Sequence[Any]]) -> Iterator[Answer]:
+    start = 0
+    for first, last, instruments, size in answers:
+        yield Answer(first, last, tuple(instruments), bodies[start : start + size])
+        start += size

@@ -1,0 +1,52 @@
+"""How much one request asks for."""
+
+from redcap_dagster.export.pace import Pace
+
+
+def test_the_first_requests_ask_for_a_quarter_of_the_budget() -> None:
+    assert Pace(400_000).next_cells() == 100_000
+
+
+def test_a_larger_size_is_tried_once_before_the_others_get_it() -> None:
+    pace = Pace(400_000)
+    pace.answered(100_000, 0.2)
+    assert [pace.next_cells() for _ in range(3)] == [200_000, 100_000, 100_000]
+    pace.answered(200_000, 0.4)
+    pace.answered(100_000, 0.2)
+    assert [pace.next_cells() for _ in range(2)] == [400_000, 200_000]
+    pace.answered(400_000, 0.8)
+    assert [pace.next_cells() for _ in range(2)] == [400_000, 400_000]
+
+
+def test_a_refused_size_is_not_asked_for_again() -> None:
+    pace = Pace(400_000)
+    pace.answered(100_000, 0.2)
+    assert pace.next_cells() == 200_000
+    pace.refused(200_000)
+    for _ in range(20):
+        assert pace.next_cells() == 100_000
+        pace.answered(100_000, 0.2)
+    pace.refused(100_000)
+    assert pace.next_cells() == 50_000
+
+
+def test_a_refusal_is_forgotten_when_all_has_gone_well_for_long() -> None:
+    pace = Pace(400_000)
+    pace.answered(100_000, 0.2)
+    pace.refused(200_000)
+    for _ in range(60):
+        pace.answered(100_000, 0.2)
+    assert pace.next_cells() == 200_000
+
+
+def test_slow_answers_are_not_followed_by_larger_ones() -> None:
+    pace = Pace(400_000)
+    pace.answered(100_000, 30.0)
+    assert pace.next_cells() == 100_000
+
+
+def test_a_size_never_falls_to_nothing() -> None:
+    pace = Pace(1_000)
+    for _ in range(20):
+        pace.refused(1)
+    assert pace.next_cells() >= 1

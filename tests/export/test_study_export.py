@@ -1,0 +1,270 @@
+"""An export in many requests is one flat export, of one moment, and goes on where it stopped."""
+
+import itertools
+import multiprocessing
+import os
+import random
+import signal
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from redcap_dagster.api import RedcapClient
+from redcap_dagster.emulator.synthetic.shapes import Shape
+from redcap_dagster.errors import ExportError
+from redcap_dagster.export import (
+    ExportSettings,
+    RecordSelection,
+    StudyExport,
+    read_design,
+    read_row_list,
+)
+from tests.export.conftest import Serve, Served, rows_of
+
+
+def small(cells: int) -> ExportSettings:
+    return ExportSettings(cells_per_request=cells)
+
+
+@pytest.mark.parametrize("shape", get_args(Shape))
+@pytest.mark.parametrize("cells", [100_000, 1_500, 60])
+def test_many_requests_give_the_rows_of_one_flat_export(
+    shape: Shape, cells: int, serve: Serve
+) -> None:
+    study = serve(shape, columns=120 if shape == "wide" else None)
+    with StudyExport(study.client, study.project, settings=small(cells)) as export:
+        rows = rows_of(export)
+        assert export.settle()
+    assert rows == study.whole_export()
+    assert export.progress.records_asked == export.progress.records_done == 25
+    assert export.progress.rows == len(rows)
+
+
+def test_requests_stay_within_their_cells_and_side_by_side(serve: Serve) -> None:
+    study = serve(records=200)
+    with StudyExport(study.client, study.project, settings=small(4_000)) as export:
+        rows_of(export)
+    asked = study.record_requests()
+    assert len(asked) == export.progress.batches_done > 5
+    assert max(item.rows * item.columns for item in asked) <= 4_000
+
+
+def test_only_the_selected_instruments_and_events_are_asked_for(serve: Serve) -> None:
+    study = serve("longitudinal")
+    event = study.project.events[1].unique_name
+    selection = RecordSelection(events=(event,))
+    with StudyExport(study.client, study.project, selection, instruments=["visit"]) as export:
+        rows = rows_of(export)
+        assert export.settle()
+    names = set(rows[0])
+    assert {"visit_complete", "redcap_event_name"} <= names
+    assert not {"enrolment_complete", "outcome_complete"} & names
+    expected = [{name: row[name] for name in rows[0]} for row in study.whole_export(events=[event])]
+    assert rows == expected
+    # The study has no data access groups, so their column does not come.
+    assert [item.columns for item in study.record_requests()] == [len(names) - 1]
+
+
+def test_named_records_and_buckets_are_exported_alone(serve: Serve) -> None:
+    study = serve("repeating")
+    whole = study.whole_export()
+    ids = list(dict.fromkeys(row["record_id"] for row in whole))
+    with StudyExport(
+        study.client, study.project, RecordSelection(record_ids=[str(ids[3]), str(ids[1])])
+    ) as export:
+        assert rows_of(export) == [row for row in whole if row["record_id"] in {ids[1], ids[3]}]
+        assert export.settle()
+    found = []
+    for bucket in range(3):
+        selection = RecordSelection(bucket=(bucket, 3))
+        with StudyExport(study.client, study.project, selection) as export:
+            found += rows_of(export)
+            assert export.settle()
+    assert sorted(map(str, found)) == sorted(map(str, whole))
+
+
+def test_odd_record_ids_are_asked_for_as_they_are(serve: Serve) -> None:
+    study = serve("classic", records=2)
+    odd = ["a b", "Zoë-漢", 'say "hi"', "x'y", "1,2", "100%&+=", "L" * 100, "007", "7"]
+    study.client.import_records([{"record_id": name, "enrolment_complete": "1"} for name in odd])
+    with StudyExport(study.client, study.project, settings=small(60)) as export:
+        rows = rows_of(export)
+        assert export.settle()
+    assert rows == study.whole_export()
+    assert set(odd) <= {row["record_id"] for row in rows}
+
+
+def test_what_changes_while_it_runs_is_read_again(serve: Serve) -> None:
+    study = serve("everything")
+    ids = read_row_list(study.client, study.project).record_ids
+    with StudyExport(study.client, study.project, settings=small(1_500)) as export:
+        rows_of(export)
+        change_everything(study, ids)
+        assert not export.settle()
+        rows = rows_of(export)
+        assert export.settle()
+        facts = export.facts()
+    assert sorted(map(str, rows)) == sorted(map(str, study.whole_export()))
+    assert facts["records_expected"] == facts["records_received"] == len(ids)  # one less, one more
+    assert facts["is_state_of_one_moment"]
+    assert facts["rounds"] == 2
+    assert not any(name in str(facts) for name in ids if len(name) > 2)
+
+
+def change_everything(study: Served, ids: tuple[str, ...]) -> None:
+    """A value, a new record, a deleted one, a renamed one, and one in another group."""
+    event = study.project.events[0].unique_name
+    first = {"redcap_event_name": event, "enrolment_complete": "1"}
+    group = study.client.export_data_access_groups()[0]["unique_group_name"]
+    study.client.import_records(
+        [
+            {"record_id": ids[0], **first},
+            {"record_id": "new one", **first},
+            {"record_id": ids[4], "redcap_event_name": event, "redcap_data_access_group": group},
+        ],
+        overwrite_behavior="overwrite",
+    )
+    study.client.delete_records([ids[1]])
+    study.client.rename_record(ids[2], "another name")
+
+
+def test_rows_that_come_and_go_are_seen_without_the_logging_right(serve: Serve) -> None:
+    study = serve("classic")
+    token = add_user_without_log(study)
+    with RedcapClient(study.emulator.url, token, requests_per_minute=60_000) as client:
+        ids = read_row_list(client, study.project).record_ids
+        with StudyExport(client, study.project) as export:
+            rows_of(export)
+            study.client.delete_records([ids[1]])
+            study.client.import_records([{"record_id": "new", "enrolment_complete": "1"}])
+            assert not export.settle()
+            rows = rows_of(export)
+            assert export.settle()
+            facts = export.facts()
+    assert sorted(map(str, rows)) == sorted(map(str, study.whole_export()))
+    assert not facts["is_state_of_one_moment"]
+    assert facts["state_of"] is None
+    assert "no Logging right" in facts["why_not_assured"]
+
+
+def add_user_without_log(study: Served) -> str:
+    token = study.emulator.add_user(study.token, "reader")
+    study.client.import_users([{"username": "reader", "api_export": 1, "logging": 0}])
+    return token
+
+
+def test_a_new_design_ends_the_export(serve: Serve) -> None:
+    study = serve("classic")
+    with StudyExport(study.client, study.project) as export:
+        rows_of(export)
+        dictionary = study.client.export_metadata()
+        dictionary[-1]["field_label"] = "Another label"
+        study.client.import_metadata(dictionary)
+        with pytest.raises(ExportError, match="design was changed while it was exported"):
+            export.settle()
+
+
+def test_a_finished_part_is_not_asked_for_again(serve: Serve, tmp_path: Path) -> None:
+    study = serve("everything", records=60)
+    settings = small(1_500)
+    with StudyExport(study.client, study.project, settings=settings, spool=tmp_path) as export:
+        next(export.chunks())  # and leave it there
+    first = len(study.record_requests())
+    changed = read_row_list(study.client, study.project).record_ids[0]
+    study.client.import_records(
+        [
+            {
+                "record_id": changed,
+                "redcap_event_name": study.project.events[0].unique_name,
+                "enrolment_complete": "1",
+            }
+        ],
+        overwrite_behavior="overwrite",
+    )
+    study.record_requests()
+    with StudyExport(study.client, study.project, settings=settings, spool=tmp_path) as export:
+        rows = rows_of(export)
+        assert export.settle()
+        resumed = export.progress.batches_resumed
+        export.done()
+    assert resumed > 0
+    assert sorted(map(str, rows)) == sorted(map(str, study.whole_export()))
+    assert len(study.record_requests()) == export.progress.batches_done - resumed
+    assert first >= resumed
+    assert not list(tmp_path.glob("*/*.answers"))
+
+
+def test_what_is_kept_on_disk_is_for_its_owner_alone(serve: Serve, tmp_path: Path) -> None:
+    study = serve("classic")
+    with StudyExport(study.client, study.project, spool=tmp_path / "spool") as export:
+        rows_of(export)
+        paths = [tmp_path / "spool", *(tmp_path / "spool").rglob("*")]
+        assert any(path.suffix == ".answers" for path in paths)
+        for path in paths:
+            if path.name != "lock":
+                assert path.stat().st_mode & 0o077 == 0, path.name
+
+
+def test_the_same_export_does_not_run_twice_at_once(serve: Serve, tmp_path: Path) -> None:
+    study = serve("classic")
+    with (
+        StudyExport(study.client, study.project, spool=tmp_path),
+        pytest.raises(ExportError, match="Another process exports the same"),
+        StudyExport(study.client, study.project, spool=tmp_path),
+    ):
+        pass
+
+
+def run_and_die(url: str, token: str, spool: Path, out: Path, seconds: float) -> None:
+    """One attempt of an export in a process of its own, which is killed after some time."""
+    with RedcapClient(url, token, requests_per_minute=60_000) as client:
+        project = read_design(client)
+        if seconds:
+            signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+        with StudyExport(client, project, settings=small(2_000), spool=spool) as export:
+            text = repr(rows_of(export))
+            assert export.settle()
+            out.write_text(f"{export.progress.batches_resumed}\n{text}", encoding="utf-8")
+            export.done()
+
+
+def test_an_export_that_is_killed_again_and_again_comes_to_the_same(
+    serve: Serve, tmp_path: Path
+) -> None:
+    study = serve("everything", records=150)
+    study.emulator.faults.add("latency", seconds=0.02, content="record")
+    expected = repr(study.whole_export())
+    spawn = multiprocessing.get_context("spawn")
+    chance = random.Random(11)  # noqa: S311 - no secret
+    out = tmp_path / "rows"
+    killed = 0
+    for attempt in itertools.count():
+        seconds = 0.0 if attempt == 6 else chance.uniform(0.05, 0.5)
+        worker = spawn.Process(
+            target=run_and_die,
+            args=(study.emulator.url, study.token, tmp_path / "spool", out, seconds),
+        )
+        worker.start()
+        worker.join()
+        if worker.exitcode == 0:
+            break
+        assert worker.exitcode == -signal.SIGKILL
+        assert not out.exists()
+        killed += 1
+    resumed, text = out.read_text(encoding="utf-8").split("\n", 1)
+    assert killed > 0
+    assert int(resumed) > 0
+    assert text == expected
+
+
+def test_a_server_that_refuses_large_answers_is_asked_for_less(serve: Serve) -> None:
+    study = serve("everything", records=120)
+    study.emulator.faults.add("memory", cells=1500, content="record")
+    with StudyExport(study.client, study.project, settings=small(16_000)) as export:
+        rows = rows_of(export)
+        assert export.settle()
+    study.emulator.faults.clear()
+    assert export.progress.batches_split > 0
+    assert rows == study.whole_export()
