@@ -52,6 +52,7 @@ def redcap_assets(
     io_manager_key: str | None = None,
     drift_policy: Mapping[DriftKind, DriftPolicy] | None = None,
     deidentification: DeidentificationOptions | None = None,
+    freshness_policy: dg.FreshnessPolicy | None = None,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Make the decorated function the body of a study's assets.
 
@@ -99,6 +100,8 @@ def redcap_assets(
             `DEFAULT_DRIFT_POLICY` (`docs/partitions.md`): to note, to warn of, or to block.
         deidentification: What is taken out of the tables before they are written
             (`docs/privacy.md`). None for nothing.
+        freshness_policy: How old each table may get (`docs/assets.md`), where the translator gives
+            it no policy of its own. None for any age.
 
     Raises:
         ConfigError: Two tables get the same asset key, an option names what is not there, or
@@ -123,8 +126,7 @@ def redcap_assets(
             spec = spec.replace_attributes(partitions_def=partitions_def)
         if props.kind == "audit_log":
             spec = spec.replace_attributes(partitions_def=audit_log_partitions)
-        if io_manager_key is not None:
-            spec = spec.with_io_manager_key(io_manager_key)
+        spec = _with_options(spec, io_manager_key, freshness_policy)
         if spec.key in props_by_key:
             raise ConfigError(
                 f"Two tables have the asset key {spec.key.to_user_string()}: "
@@ -188,6 +190,7 @@ def build_redcap_assets(
     io_manager_key: str | None = None,
     drift_policy: Mapping[DriftKind, DriftPolicy] | None = None,
     deidentification: DeidentificationOptions | None = None,
+    freshness_policy: dg.FreshnessPolicy | None = None,
 ) -> dg.AssetsDefinition:
     """A study's assets, ready for `dg.Definitions(assets=[...])`.
 
@@ -215,6 +218,7 @@ def build_redcap_assets(
         io_manager_key: See there.
         drift_policy: See there.
         deidentification: See there.
+        freshness_policy: See there.
     """
 
     @redcap_assets(
@@ -238,6 +242,7 @@ def build_redcap_assets(
         io_manager_key=io_manager_key,
         drift_policy=drift_policy,
         deidentification=deidentification,
+        freshness_policy=freshness_policy,
     )
     def study_assets(context: dg.AssetExecutionContext) -> Iterator[RedcapEvent]:
         redcap = getattr(context.resources, resource_key)
@@ -249,6 +254,17 @@ def build_redcap_assets(
         yield from redcap.materialize(context)
 
     return study_assets
+
+
+def _with_options(
+    spec: dg.AssetSpec, io_manager_key: str | None, freshness_policy: dg.FreshnessPolicy | None
+) -> dg.AssetSpec:
+    """The spec with what holds for every table of a study."""
+    if io_manager_key is not None:
+        spec = spec.with_io_manager_key(io_manager_key)
+    if freshness_policy is not None:
+        spec = dg.apply_freshness_policy(spec, freshness_policy, overwrite_existing=False)
+    return spec
 
 
 def _op_name(prefix: Sequence[str], project: RedcapProject) -> str:

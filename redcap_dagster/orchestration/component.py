@@ -21,6 +21,7 @@ from redcap_dagster.orchestration.component_settings import (
     ChangeSensorSettings,
     DeidentificationSettings,
     DestinationSettings,
+    FreshnessSettings,
     PartitionsByName,
     QualitySettings,
     TableSettings,
@@ -155,6 +156,12 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         examples=[{"kind": "postgresql", "url_env": "WAREHOUSE_URL", "schema_name": "asthma"}],
         json_schema_extra=pointed_at,
     )
+    freshness: FreshnessSettings | None = Field(
+        default=None,
+        description="How old the tables may get; any age by default.",
+        examples=[{"fail_after_hours": 36, "warn_after_hours": 26}],
+        json_schema_extra=pointed_at,
+    )
     op_tags: dict[str, Any] = Field(
         default={},
         description="Tags of the step, for the executor: a Celery queue, a pod's memory.",
@@ -280,6 +287,7 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
             deidentification=None
             if self.deidentification is None
             else self.deidentification.to_options(),
+            freshness_policy=None if self.freshness is None else self.freshness.to_policy(),
             pool=self.pool,
             op_tags=self.op_tags,
             io_manager_key=self.io_manager_key,

@@ -1,6 +1,6 @@
 """Settings of the component that are more than one word, and what they become."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -101,6 +101,35 @@ class ChangeSensorSettings(dg.Model, dg.Resolvable):
         description="File that `redcap-dagster trigger-inbox` writes; the sensor then looks at "
         "once when REDCap's data entry trigger came.",
     )
+
+
+class FreshnessSettings(dg.Model, dg.Resolvable):
+    """How old the tables may get: `dg.FreshnessPolicy.time_window`."""
+
+    fail_after_hours: float = Field(
+        description="Hours after its last materialization from which a table is overdue."
+    )
+    warn_after_hours: float | None = Field(
+        default=None, description="Hours from which it is told as nearly so; null for never."
+    )
+
+    def to_policy(self) -> dg.FreshnessPolicy:
+        """The policy that these settings stand for.
+
+        Raises:
+            ConfigError: The warning does not come before the failure, or that within a minute.
+        """
+        fail, warn = self.fail_after_hours, self.warn_after_hours
+        if fail * 60 < 1:
+            raise ConfigError(f"`fail_after_hours` is {fail:g}; Dagster takes a minute and more.")
+        if warn is not None and not 0 < warn < fail:
+            raise ConfigError(
+                f"`warn_after_hours` is {warn:g}; it takes more than 0 and less than "
+                f"`fail_after_hours`, which is {fail:g}."
+            )
+        return dg.FreshnessPolicy.time_window(
+            timedelta(hours=fail), None if warn is None else timedelta(hours=warn)
+        )
 
 
 class TableSettings(dg.Model):

@@ -25,6 +25,7 @@ attributes:
   # audit_log_since: "2026-01-01" # the project's log, a partition for each day
   # change_sensor: true           # runs only what changed; turn it on in Dagster's page
   # schedule: "0 3 * * *"         # the whole study, every night
+  # freshness: {{fail_after_hours: 36}}  # Dagster's page says when a table is older
   # pool: redcap                  # one export at a time on this server
   # translation:
   #   owners: ["team:clinic"]

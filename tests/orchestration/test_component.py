@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import fields
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from redcap_dagster.errors import ConfigError
 from redcap_dagster.logic import LogicOptions
 from redcap_dagster.orchestration.component_settings import (
     DeidentificationSettings,
+    FreshnessSettings,
     LogicSettings,
     QualitySettings,
     TableSettings,
@@ -275,6 +276,30 @@ def test_a_database_to_load_into_comes_from_the_yaml(
     with Destination(f"duckdb:///{tmp_path}/warehouse.duckdb").open() as database:
         ((count,),) = database.execute("select count(*) from asthma.enrolment")
     assert count == 60
+
+
+def test_how_old_tables_may_get_comes_from_the_yaml(load: Load) -> None:
+    _, defs = load(freshness={"fail_after_hours": 36, "warn_after_hours": 26}, include=["users"])
+    (spec,) = defs.resolve_all_asset_specs()
+    assert spec.freshness_policy == dg.FreshnessPolicy.time_window(
+        timedelta(hours=36), timedelta(hours=26)
+    )
+
+
+@pytest.mark.parametrize(
+    ("fail", "warn", "said"),
+    [(36, 36, "`warn_after_hours` is 36"), (36, 0, "more than 0"), (0.01, None, "a minute")],
+)
+def test_ages_that_contradict_are_refused(fail: float, warn: float | None, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        FreshnessSettings(fail_after_hours=fail, warn_after_hours=warn).to_policy()
+
+
+def test_dagster_links_each_asset_to_its_yaml(load: Load) -> None:
+    _, defs = load(include=["users"])
+    (spec,) = defs.resolve_all_asset_specs()
+    (reference,) = spec.metadata["dagster/code_references"].code_references
+    assert reference.file_path.endswith("defs.yaml")
 
 
 class OurComponent(RedcapProjectComponent):

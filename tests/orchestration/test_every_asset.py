@@ -1,13 +1,14 @@
 """Every table of a study is an asset, asked for by itself, and refused by itself."""
 
-from datetime import datetime
+import re
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pytest
 
-from redcap_dagster import build_redcap_assets
+from redcap_dagster import DagsterRedcapTranslator, RedcapTableProps, build_redcap_assets
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.emulator.synthetic import synthetic_project
 from redcap_dagster.errors import ConfigError
@@ -168,6 +169,50 @@ def test_include_says_which_assets_there_are(study: "Study") -> None:
         build_redcap_assets(study.project, include=["spirometri"])
     with pytest.raises(ConfigError, match="needs audit_log_partitions"):
         build_redcap_assets(study.project, include=["audit_log"])
+
+
+def test_every_table_has_the_policy_of_the_study_or_its_own(study: "Study") -> None:
+    class Ours(DagsterRedcapTranslator):
+        def get_asset_spec(self, props: RedcapTableProps) -> dg.AssetSpec:
+            own = hourly if props.kind == "users" else None
+            return super().get_asset_spec(props).replace_attributes(freshness_policy=own)
+
+    hourly = dg.FreshnessPolicy.time_window(timedelta(hours=1))
+    daily = dg.FreshnessPolicy.time_window(timedelta(days=1))
+    assets = build_redcap_assets(
+        study.project,
+        translator=Ours(),
+        reports=[12],
+        audit_log_partitions=DAYS,
+        freshness_policy=daily,
+    )
+    policies = {spec.key.to_user_string(): spec.freshness_policy for spec in assets.specs}
+    assert policies.pop("users") == hourly
+    assert {"records", "spirometry", "reports/12", "audit_log"} <= policies.keys()
+    assert set(policies.values()) == {daily}
+
+
+def test_the_pages_policy_is_that_of_every_table(
+    study: "Study", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = Path(__file__).parents[2] / "docs" / "assets.md"
+    snippet, _ = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    study.project.snapshot("my_study.json")
+    names: dict[str, Any] = {}
+    exec(snippet, names)  # noqa: S102 - the page's own snippet
+    assert {spec.freshness_policy for spec in names["study"].specs} == {
+        dg.FreshnessPolicy.time_window(timedelta(hours=36), timedelta(hours=26))
+    }
+
+
+def test_code_references_can_be_asked_for(study: "Study") -> None:
+    assets = build_redcap_assets(study.project, out_dir=study.out_dir)
+    with pytest.warns(dg.BetaWarning):
+        (linked,) = dg.with_source_code_references([assets])
+    assert isinstance(linked, dg.AssetsDefinition)
+    assert all("dagster/code_references" in spec.metadata for spec in linked.specs)
+    assert study.materialize(assets=linked, selection=["users"]).success
 
 
 def test_the_log_is_a_table_with_a_partition_for_each_day(

@@ -106,7 +106,7 @@ def test_a_downstream_asset_gets_it_from_dagsters_own_io_manager(
 def test_the_pages_own_lines_do_it(
     study: "Study", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (snippet,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    _, snippet = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("REDCAP_API_URL", study.emulator.url)
     study.project.snapshot("my_study.json")
