@@ -39,7 +39,6 @@ import pyarrow.parquet as pq
 from pyarrow import csv
 
 from redcap_dagster.export import read_chunk
-from redcap_dagster.export.chunks import ROW_KEY_KINDS
 from redcap_dagster.export.plan import Batch
 from redcap_dagster.project import (
     Arm,
@@ -56,6 +55,7 @@ from redcap_dagster.project import (
 )
 from redcap_dagster.tables import ExtractWriter, gather_chunks, plan_records_table, plan_tables
 
+ROW_KEY_KINDS = frozenset({"record_id", "event", "repeat_instrument", "repeat_instance"})
 CONTESTANTS = ("floor", "typed", "raw and typed")
 FIELDS_PER_INSTRUMENT = 25
 YES = (Choice("1", "Yes"), Choice("0", "No"), Choice("99", "Unknown"))

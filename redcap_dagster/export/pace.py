@@ -38,7 +38,7 @@ class Pace:
         self._lock = threading.Lock()
         self._most = most_cells
         self._cells = max(1, most_cells // _FIRST_SHARE)
-        self._is_trying = False
+        self._on_trial: int | None = None
         self._largest_answer = 0
         self._smallest_refused: int | None = None
         self._answers_since_refusal = 0
@@ -52,9 +52,9 @@ class Pace:
         with self._lock:
             if not self._largest_answer or self._cells <= self._largest_answer:
                 return self._cells
-            if self._is_trying:
+            if self._on_trial is not None:
                 return self._largest_answer
-            self._is_trying = True
+            self._on_trial = self._cells
             return self._cells
 
     @property
@@ -66,12 +66,14 @@ class Pace:
     def answered(self, cells: int, seconds: float) -> None:
         """A request of so many cells was answered."""
         with self._lock:
+            if self._on_trial is not None and cells > max(self._largest_answer, self._on_trial / 2):
+                self._on_trial = None
             self._largest_answer = max(self._largest_answer, cells)
             self._answers_since_refusal += 1
             if self._answers_since_refusal > _FORGET_AFTER:
                 self._smallest_refused = None
             if cells == self._largest_answer:
-                self._is_trying = False
+                self._on_trial = None
             if seconds <= _SLOW_S:
                 grown = min(int(cells * _GROWTH), self._limit())
                 self._cells = max(self._cells, grown)
@@ -80,7 +82,7 @@ class Pace:
         """A request of so many cells was more than the server could answer."""
         with self._lock:
             self._answers_since_refusal = 0
-            self._is_trying = False
+            self._on_trial = None
             if self._smallest_refused is None or cells < self._smallest_refused:
                 self._smallest_refused = cells
             self._cells = max(_FEWEST_CELLS, min(self._cells, self._limit()))

@@ -4,7 +4,7 @@ Pure. An event is asked only for the instruments that are used in it, and a wide
 instrument, so that a request stays within its cells and is still some hundred records tall.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -192,13 +192,14 @@ class BlockCutter:
         self._project = project
         self._asked = _group_events(project, self.instruments, self.events)
         groups = [_Group(project, rows, names, found) for names, found in self._asked]
-        self._groups = _join_small_groups([group for group in groups if group.row_count])
+        joined = _join_small_groups([group for group in groups if group.row_count])
+        self._groups = [part for group in joined for part in _part_repeating(group)]
 
     @cached_property
     def whole_cells(self) -> int:
         """Cells of all asked rows with every column of the asked instruments."""
         width = len(plan_export_columns(self._project, self.instruments))
-        return sum(group.rows_until(len(self.rows.record_ids)) for group in self._groups) * width
+        return len(self.asked_keys(self.rows)) * width
 
     def asked_keys(self, rows: RowList) -> Keys:
         """Keys of those rows of a list that are asked for, ascending."""
@@ -282,6 +283,18 @@ class _Group:
             tuple(e.unique_name for e in self._project.events if e.unique_name in events),
         )
 
+    @property
+    def repeating(self) -> tuple[str, ...]:
+        """Its instruments that repeat by themselves in one of its events."""
+        events = {None} if self.events is None else set(self.events)
+        repeating = {rule.instrument for rule in self._project.repeats if rule.event in events}
+        return tuple(name for name in self.instruments if name in repeating)
+
+    def of(self, instruments: Collection[str]) -> "_Group":
+        """The same events with some of its instruments."""
+        names = tuple(name for name in self.instruments if name in instruments)
+        return _Group(self._project, self._rows, names, self.events)
+
     def cells_joined_with(self, other: "_Group") -> int:
         """Cells of both as one group."""
         widths = {**self._widths, **other._widths}  # noqa: SLF001 - the same class
@@ -331,6 +344,24 @@ def _join_small_groups(groups: list[_Group]) -> list[_Group]:
         groups[place] = first.joined_with(second)
         groups.remove(second)
     return groups
+
+
+def _part_repeating(group: _Group) -> list[_Group]:
+    """Ask apart for instruments of which there are many instances.
+
+    Else each of their rows has the columns of all other instruments too. What does not repeat has
+    its nearly blank row in each answer.
+    """
+    parts: list[_Group] = []
+    for name in group.repeating:
+        if len(group.instruments) == 1:
+            break
+        rest, own = group.of(set(group.instruments) - {name}), group.of({name})
+        blocks = 1 + group.cells // DEFAULT_CELLS_PER_REQUEST
+        if group.cells - rest.cells - own.cells > blocks * _CELLS_OF_A_REQUEST:
+            parts.append(own)
+            group = rest
+    return [group, *parts]
 
 
 def _added_cells(first: _Group, second: _Group) -> int:

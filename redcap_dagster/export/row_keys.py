@@ -20,6 +20,9 @@ from redcap_dagster.project import RedcapProject
 Keys: TypeAlias = npt.NDArray[np.int64]
 """Keys of rows. The number of the record counts from 0 in whatever list of records is meant."""
 
+ListPiece: TypeAlias = tuple[tuple[str, ...] | None, tuple[str, ...]]
+"""Events, None for a classic project, and instruments of one request for rows."""
+
 _INSTANCES = 1 << 16
 EVENT_COLUMN = "redcap_event_name"
 INSTRUMENT_COLUMN = "redcap_repeat_instrument"
@@ -106,12 +109,14 @@ class RowList:
         keys: Keys of all rows, ascending, each once.
         groups: Unique name of each record's data access group, "" for none; None where the list
             was not asked for them.
+        pieces: The events and repeating instruments of each request that it was made of.
     """
 
     space: RowKeySpace
     record_ids: tuple[str, ...]
     keys: Keys
     groups: tuple[str, ...] | None = None
+    pieces: tuple[ListPiece, ...] = ()
 
     def __repr__(self) -> str:
         return f"RowList({len(self.record_ids)} records, {len(self.keys)} rows)"

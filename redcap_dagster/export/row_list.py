@@ -11,7 +11,13 @@ import pyarrow as pa
 from redcap_dagster.api import RedcapClient, count_broken_cells
 from redcap_dagster.errors import AnswerError, ApiError, ExportError
 from redcap_dagster.export.chunks import parse_csv
-from redcap_dagster.export.row_keys import INSTANCE_COLUMN, Keys, RowKeySpace, RowList
+from redcap_dagster.export.row_keys import (
+    INSTANCE_COLUMN,
+    Keys,
+    ListPiece,
+    RowKeySpace,
+    RowList,
+)
 from redcap_dagster.export.selection import RecordSelection
 from redcap_dagster.project import RedcapProject, form_status_column_name
 
@@ -30,6 +36,7 @@ def read_row_list(
     selection: RecordSelection | None = None,
     *,
     with_groups: bool = False,
+    like: RowList | None = None,
 ) -> RowList:
     """The rows that a selection holds now, in the server's order of records.
 
@@ -42,6 +49,7 @@ def read_row_list(
         project: The study's design as it is on the server now.
         selection: What to list; None for everything. Named records that are not there are left out.
         with_groups: Whether to ask for each record's data access group.
+        like: An earlier list of the same, which shows in how many requests the server answers.
 
     Raises:
         ApiError: REDCap did not answer, refused, or sent something else.
@@ -60,8 +68,12 @@ def read_row_list(
         selection.events or (space.events if project.events else None),
         space.instruments[1:],
     )
-    rows = _to_rows(_read(listing), project, space, with_groups=with_groups)
-    return rows.select(_chosen(rows, selection))
+    pieces = like.pieces if like is not None and like.pieces else (listing.piece,)
+    read = [item for piece in pieces for item in _read(listing.of(piece))]
+    tables = [table for _, table in read if table is not None]
+    rows = _to_rows(tables, project, space, with_groups=with_groups)
+    chosen = rows.select(_chosen(rows, selection))
+    return replace(chosen, pieces=tuple(piece for piece, _ in read))
 
 
 @dataclass(frozen=True)
@@ -74,6 +86,15 @@ class _Listing:
     with_groups: bool
     events: tuple[str, ...] | None
     instruments: tuple[str, ...]
+
+    @property
+    def piece(self) -> ListPiece:
+        """Which part of the list it asks for."""
+        return self.events, self.instruments
+
+    def of(self, piece: ListPiece) -> "_Listing":
+        """The same for another part."""
+        return replace(self, events=piece[0], instruments=piece[1])
 
     def ask(self) -> bytes:
         ids = self.selection.record_ids
@@ -113,22 +134,28 @@ class _Listing:
         return None
 
 
-def _read(listing: _Listing) -> list[pa.Table]:
+def _read(listing: _Listing) -> list[tuple[ListPiece, pa.Table | None]]:
+    """The pieces in which it was answered, with their rows; None for none."""
     halves = listing.halves()
-    body = b""
     for attempt in range(1, _TRIES + 1):
         try:
             body = listing.ask()
             break
         except ApiError as error:
-            # Memory runs out by chance too, where much is going on.
-            if error.reason != "out_of_memory" or (attempt == _TRIES and halves is None):
+            if error.reason != "out_of_memory":
                 raise
-    else:
-        logger.warning("The list of rows is too large for the server; asking for its halves.")
-        return [table for half in halves or () for table in _read(half)]
+            if halves is not None:
+                logger.warning("The list of rows is too large for the server; asking for halves.")
+                return [answer for half in halves for answer in _read(half)]
+            if attempt == _TRIES:  # memory runs out by chance too, where much is going on
+                raise
     if not body.strip():
-        return []
+        return [(listing.piece, None)]
+    return [(listing.piece, _parse(body, listing.project))]
+
+
+def _parse(body: bytes, project: RedcapProject) -> pa.Table:
+    """The list's rows, with every column that tells rows apart."""
     if count_broken_cells(body):
         raise AnswerError(
             "REDCap's list of rows has record ids or names that are not UTF-8; they could not be "
@@ -137,10 +164,10 @@ def _read(listing: _Listing) -> list[pa.Table]:
             status=200,
         )
     table = parse_csv(body)
-    wanted = {listing.project.record_id_field}
-    if listing.project.events:
+    wanted = {project.record_id_field}
+    if project.events:
         wanted.add("redcap_event_name")
-    if listing.project.repeats:
+    if project.repeats:
         wanted |= {"redcap_repeat_instrument", INSTANCE_COLUMN}
     if wanted - set(table.column_names):
         raise AnswerError(
@@ -149,7 +176,7 @@ def _read(listing: _Listing) -> list[pa.Table]:
             content="record",
             status=200,
         )
-    return [table]
+    return table
 
 
 def _to_rows(

@@ -137,6 +137,8 @@ class StudyExport:
             if project.events
             else {}
         )
+        self._rows: RowList
+        self._cutter: BlockCutter
         self._blocks: list[_Block] = []
         self._next_record = 0
         self._rounds = 0
@@ -230,7 +232,7 @@ class StudyExport:
         self._rounds += 1
         fence, touched, is_new_design = self._read_log()
         self._refuse_new_design(is_new_design)
-        rows = read_row_list(self._client, self._project, self._selection)
+        rows = read_row_list(self._client, self._project, self._selection, like=self._rows)
         differing = self._differing(rows)
         known = [rows.record_ids, *(block.record_ids for block in self._blocks)]
         logged = {name for names in known for name in touched.intersection(names)}
