@@ -12,6 +12,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from redcap_dagster.api import RedcapClient
+from redcap_dagster.errors import RequestRejectedError
 from redcap_dagster.project import ProjectAnswers, RedcapProject
 from redcap_dagster.tables import TableColumn, TableSpec
 
@@ -29,6 +30,7 @@ SmallTableKind = Literal[
     "user_form_rights",
     "user_roles",
     "data_access_groups",
+    "survey_participants",
 ]
 
 
@@ -172,6 +174,41 @@ def _read_groups(client: RedcapClient, _: RedcapProject) -> Rows:
     ]
 
 
+def _read_survey_participants(client: RedcapClient, project: RedcapProject) -> Rows:
+    """Rows of every survey and event, in the order of the dictionary and of the events.
+
+    Links and access codes are left out: whoever has one can answer in the participant's place.
+    """
+    if not project.info.surveys_enabled:
+        return []
+    return [
+        {
+            "form_name": form,
+            "unique_event_name": event,
+            **{name: row[name] for name in row if name not in _OPENS_A_SURVEY},
+        }
+        for form in project.instruments_by_name
+        for event, rows in _participants_by_event(client, project, form).items()
+        for row in rows
+    ]
+
+
+def _participants_by_event(
+    client: RedcapClient, project: RedcapProject, form: str
+) -> dict[str | None, Rows]:
+    """Participants of one instrument by event, None in a classic project; {} if it is no survey.
+
+    No method lists the surveys: REDCap says so of an instrument that is none when it is asked.
+    """
+    events = project.events_of(form) if project.info.is_longitudinal else (None,)
+    try:
+        return {event: client.export_survey_participants(form, event) for event in events}
+    except RequestRejectedError as error:
+        if not error.server_message.rstrip(".").endswith(_NO_SURVEY):
+            raise
+        return {}
+
+
 def _members(mappings: Rows, column: str) -> dict[str, str]:
     """Users of each role or group as a JSON list, in the order of the users."""
     users: dict[str, list[str]] = {}
@@ -180,6 +217,8 @@ def _members(mappings: Rows, column: str) -> dict[str, str]:
     return {name: json.dumps(usernames, ensure_ascii=False) for name, usernames in users.items()}
 
 
+_NO_SURVEY = "has not been enabled as a survey"
+_OPENS_A_SURVEY = ("survey_access_code", "survey_link")
 _METADATA_COLUMNS = (
     "field_name",
     "form_name",
@@ -296,6 +335,23 @@ SMALL_TABLES: dict[str, SmallTable] = {
             ("unique_group_name",),
             _read_groups,
         ),
+        SmallTable(
+            "survey_participants",
+            "Survey participants",
+            (
+                "form_name",
+                "unique_event_name",
+                "email",
+                "email_occurrence",
+                "identifier",
+                "record",
+                "invitation_sent_status",
+                "invitation_send_time",
+                "response_status",
+            ),
+            (),  # an anonymous participant has neither address nor record
+            _read_survey_participants,
+        ),
     )
 }
-"""Every small table that one or two requests of its own answer, by its kind, in asset order."""
+"""Every small table that requests of its own answer, by its kind, in asset order."""

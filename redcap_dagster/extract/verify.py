@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 from upath import UPath
 
 from redcap_dagster.extract.copies import find_copies, verify_copy
-from redcap_dagster.extract.small_tables import SMALL_TABLES
 from redcap_dagster.privacy import DEIDENTIFICATION_FACT
 from redcap_dagster.tables import (
     RECORDS,
@@ -176,7 +175,7 @@ def _compare_typed(
     expected = {name: count[1] for name, count in proof["cells_by_column"].items()}
     expected |= {companion_name(name): count[2] for name, count in proof["cells_by_column"].items()}
     for table in own:
-        if table in STUDY_TABLE_NAMES or table in SMALL_TABLES:
+        if table in STUDY_TABLE_NAMES:
             continue
         with open_parquet(extract.file(table)) as file:
             found = _count_cells(file, expected, _not_null)

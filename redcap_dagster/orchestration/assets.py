@@ -87,7 +87,8 @@ def redcap_assets(
         table_options: How choices and checkboxes are shown, and whether there is an asset
             `missing_reasons`.
         include: Kinds of tables that shall be assets (`records`, `instrument`, `users`, …) or
-            names of instruments; None for all but `audit_log` and `attachments`.
+            names of instruments; None for all but `survey_participants`, `audit_log` and
+            `attachments`.
         reports: Numbers of saved REDCap reports that shall be assets, as `reports/<number>`.
         audit_log_partitions: Makes `audit_log` an asset, with these daily partitions: the first
             day to export, in the server's time zone.

@@ -80,7 +80,7 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
     include: list[str] | None = Field(
         default=None,
         description="Kinds of tables that shall be assets (records, instrument, users, …) or names "
-        "of instruments; all but audit_log and attachments by default.",
+        "of instruments; all but survey_participants, audit_log and attachments by default.",
         examples=[["records", "instrument", "rejected_values"]],
     )
     reports: list[int] = Field(

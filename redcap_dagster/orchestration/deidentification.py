@@ -20,7 +20,9 @@ from redcap_dagster.tables import (
     plan_tables,
 )
 
-_HOLDS_VALUES: frozenset[TableKind] = frozenset({"audit_log", "attachments", "report"})
+_HOLDS_VALUES: frozenset[TableKind] = frozenset(
+    {"survey_participants", "audit_log", "attachments", "report"}
+)
 _NAMES_STAFF: frozenset[TableKind] = frozenset(
     {"users", "user_form_rights", "user_roles", "data_access_groups", "project_info"}
 )

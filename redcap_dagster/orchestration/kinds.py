@@ -19,6 +19,7 @@ TableKind = Literal[
     "user_form_rights",
     "user_roles",
     "data_access_groups",
+    "survey_participants",
     "report",
     "audit_log",
     "attachments",
@@ -33,8 +34,13 @@ RECORD_KINDS: frozenset[TableKind] = frozenset(
 PARTITIONED_KINDS: frozenset[TableKind] = RECORD_KINDS | {"audit_log"}
 """Kinds that can have partitions; the others are the study's own, whole tables."""
 
-ON_REQUEST: frozenset[TableKind] = frozenset({"report", "audit_log", "attachments"})
-"""Kinds that are no assets unless the user asks for them: they cost REDCap more, or need a fact."""
+ON_REQUEST: frozenset[TableKind] = frozenset(
+    {"survey_participants", "report", "audit_log", "attachments"}
+)
+"""Kinds that are no assets unless the user asks for them.
+
+They cost REDCap more, need a fact, or name participants.
+"""
 
 DEFAULT_KINDS: tuple[TableKind, ...] = tuple(
     kind for kind in get_args(TableKind) if kind not in ON_REQUEST
@@ -62,6 +68,8 @@ DESCRIPTIONS: dict[TableKind, str] = {
     "user_form_rights": "What each user may do with each instrument, one row for both.",
     "user_roles": "Roles of the project with their rights, and who has them.",
     "data_access_groups": "Data access groups of the project, and who is in them.",
+    "survey_participants": "Who was invited to each survey in each event, and whether they "
+    "answered. Holds names and addresses of participants; no links and no access codes.",
     "report": "A saved REDCap report with its own columns, order and filters, every cell as text.",
     "audit_log": "The project's log, oldest entry first, one partition for each day of the "
     "server's local time. Rows are only ever added. `details` holds values of participants.",

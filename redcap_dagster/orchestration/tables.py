@@ -35,7 +35,7 @@ def plan_study_tables(
         project: The study's design.
         options: How the typed tables are laid out.
         include: Kinds of tables, or names of tables, that shall be assets; None for every kind
-            but `audit_log`, `attachments` and reports.
+            but those of `ON_REQUEST`.
         reports: Numbers of the reports that shall be assets.
         has_rules: Whether data-quality rules run, so that there are findings.
 

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+from redcap_dagster.errors import DesignError
 from redcap_dagster.project.snapshot import read_snapshot, to_plain, write_snapshot
 
 FieldType = Literal[
@@ -192,8 +193,19 @@ class RedcapProject:
 
     @property
     def record_id_field(self) -> str:
-        """Name of the field that holds the record id: the first of the dictionary."""
-        return next(self.iter_fields()).name
+        """Name of the field that holds the record id: the first of the dictionary.
+
+        Raises:
+            DesignError: The design has no field.
+        """
+        first = next(self.iter_fields(), None)
+        if first is None:
+            raise DesignError(
+                f"The design of project {self.info.project_id} has no field, so nothing says which "
+                "holds the record id. A design starts with the record id field: take the snapshot "
+                "anew."
+            )
+        return first.name
 
     @cached_property
     def fields_by_name(self) -> dict[str, DictionaryField]:

@@ -29,6 +29,8 @@ STUDY_TABLE_NAMES = frozenset(
         REJECTED_VALUES,
         "repeating_instruments_events",
         "reports",
+        "survey_participants",
+        "user_form_rights",
         "user_roles",
         "users",
     }

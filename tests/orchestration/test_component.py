@@ -330,12 +330,13 @@ class TestRedcapTranslation(TestTranslation):
     def test_translation(
         self, attributes: Any, assertion: Any, key_modifier: Any, load: Load
     ) -> None:
-        _, defs = load(translation=attributes, key_prefix=None)
-        key = dg.AssetKey(["records"])
+        kinds = ["records", "survey_participants"]
+        _, defs = load(translation=attributes, key_prefix=None, include=kinds)
+        specs = {spec.key: spec for spec in defs.resolve_all_asset_specs()}
+        keys = [dg.AssetKey([kind]) for kind in kinds]
         if key_modifier:
-            key = key_modifier(key)
-        (spec,) = [spec for spec in defs.resolve_all_asset_specs() if spec.key == key]
-        assert assertion(spec)
+            keys = [key_modifier(key) for key in keys]
+        assert all(assertion(specs[key]) for key in keys)
 
 
 def dg_command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:

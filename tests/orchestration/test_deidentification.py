@@ -233,6 +233,7 @@ def test_a_field_that_became_an_identifier_takes_the_older_tables_with_it(study:
     "options",
     [
         {"include": ["records", "attachments"]},
+        {"include": ["survey_participants"]},
         {"reports": [1]},
         {"audit_log_partitions": dg.DailyPartitionsDefinition("2026-01-01")},
     ],

@@ -1,9 +1,10 @@
 """Every table of a study is an asset, asked for by itself, and refused by itself."""
 
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import dagster as dg
 import pytest
@@ -11,8 +12,11 @@ import pytest
 from redcap_dagster import DagsterRedcapTranslator, RedcapTableProps, build_redcap_assets
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.emulator.synthetic import synthetic_project
-from redcap_dagster.errors import ConfigError
-from redcap_dagster.tables import current_extract, read_published
+from redcap_dagster.errors import ConfigError, RequestRejectedError
+from redcap_dagster.extract import read_small_table
+from redcap_dagster.orchestration.kinds import TableKind
+from redcap_dagster.project import Instrument
+from redcap_dagster.tables import current_extract, read_published, table_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,6 +132,73 @@ def test_what_a_classic_project_cannot_have_is_an_empty_table_with_its_columns(
     assert {table.num_rows for table in tables.values()} == {0}
 
 
+def test_survey_participants_are_those_of_every_survey_and_event_without_links(
+    study: "Study", client: RedcapClient
+) -> None:
+    assets = build_redcap_assets(
+        study.project, out_dir=study.out_dir, include=["survey_participants"]
+    )
+    assert study.materialize(assets=assets).success
+    survey = "asthma_control_test"
+    events = study.project.events_of(survey)
+    asked = sum(
+        len(events) if form == survey else bool(study.project.events_of(form))
+        for form in study.project.instruments_by_name
+    )
+    assert study.asked("participantList") == asked
+    sent = [
+        {"form_name": survey, "unique_event_name": event, **row}
+        for event in events
+        for row in client.export_survey_participants(survey, event)
+    ]
+    links = {"survey_access_code", "survey_link"}
+    assert sent
+    assert study.table("survey_participants") == [
+        {name: str(value) for name, value in row.items() if name not in links} for row in sent
+    ]
+
+
+def test_a_project_without_surveys_has_no_participants_and_is_not_asked(
+    serve: "Callable[..., Study]",
+) -> None:
+    study = serve((Path(__file__).parent / "classic.xml").read_text(encoding="utf-8"))
+    kind = "survey_participants"
+    assets = build_redcap_assets(study.project, out_dir=study.out_dir, include=[kind])
+    assert study.materialize(assets=assets).success
+    table = read_published(study.out_dir, kind)
+    assert (table.num_rows, table.column_names[:3]) == (
+        0,
+        ["form_name", "unique_event_name", "email"],
+    )
+    assert study.asked("participantList") == 0
+
+
+def test_participants_that_a_token_may_not_see_are_skipped(
+    study: "Study", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rights = {"manage_survey_participants": 0}
+    token = study.emulator.add_user(study.token, "reader", rights=rights)
+    monkeypatch.setenv("REDCAP_API_TOKEN", token)
+    assets = build_redcap_assets(
+        study.project, out_dir=study.out_dir, include=["survey_participants", "arms"]
+    )
+    result = study.materialize(assets=assets)
+    assert result.success
+    assert set(observations(result)) == {"survey_participants"}
+    assert set(current_extract(study.out_dir).tables) == {"arms"}
+
+
+def test_a_refusal_for_another_reason_is_no_answer(serve: "Callable[..., Study]") -> None:
+    study = serve(synthetic_project(records=2, shape="survey"))
+    # Its instruments are unknown to the server, which is not the same as no surveys.
+    renamed = replace(study.project, instruments=(Instrument("gone", "Gone", ()),))
+    with (
+        RedcapClient(study.emulator.url, study.token, retries=0) as client,
+        pytest.raises(RequestRejectedError, match="does not exist"),
+    ):
+        read_small_table(client, "survey_participants", renamed)
+
+
 def test_what_a_token_may_not_see_is_skipped_and_the_rest_is_there(
     study: "Study", monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,6 +229,11 @@ def test_a_step_of_which_everything_is_refused_fails(
     monkeypatch.setenv("REDCAP_API_TOKEN", token)
     with pytest.raises(dg.Failure, match="'User Rights' privileges"):
         study.materialize(selection=["users", "user_form_rights"])
+
+
+def test_no_instrument_takes_the_name_of_a_table_of_the_study() -> None:
+    names = set(get_args(TableKind)) - {"instrument", "report"}  # these two name no table
+    assert [name for name in names if table_name(name) == name] == []
 
 
 def test_include_says_which_assets_there_are(study: "Study") -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redcap_dagster.errors import SnapshotError
+from redcap_dagster.errors import DesignError, SnapshotError
 from redcap_dagster.project import ProjectAnswers, RedcapProject, parse_project
 
 MakeAnswers = Callable[..., ProjectAnswers]
@@ -182,3 +182,11 @@ def test_any_text_survives_a_snapshot(
     path = tmp_path_factory.mktemp("snapshot") / "study.json"
     project.snapshot(path)
     assert RedcapProject.from_snapshot(path) == project
+
+
+def test_a_design_without_fields_says_that_none_holds_the_record_id(
+    make_answers: MakeAnswers,
+) -> None:
+    project = replace(parse_project(make_answers()), instruments=())
+    with pytest.raises(DesignError, match="project 15 has no field"):
+        _ = project.record_id_field
