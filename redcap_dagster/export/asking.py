@@ -15,11 +15,11 @@ import pyarrow.compute as pc
 
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.errors import AnswerError, ApiError, ExportError
-from redcap_dagster.export.assemble import Rows, put_side_by_side
+from redcap_dagster.export.assemble import Rows, assemble
 from redcap_dagster.export.chunks import Chunk, read_chunk
 from redcap_dagster.export.pace import Pace
 from redcap_dagster.export.plan import Batch
-from redcap_dagster.export.row_keys import Keys, RowKeySpace, count_twice
+from redcap_dagster.export.row_keys import Keys, RowKeySpace
 from redcap_dagster.export.spool import Answer
 from redcap_dagster.project import ExportColumn, RedcapProject, plan_export_columns
 
@@ -251,8 +251,8 @@ class Asker:
             chunk.table.column(0), value_set=pa.array(ask.batch.record_ids, pa.string())
         )
         numbers = ids.to_numpy().astype(np.int64) + ask.first
-        keys = self.space.encode(chunk.table, numbers)
-        twice = count_twice(keys)
+        rows = Rows(self.space.encode(chunk.table, numbers), chunk.table, ask.events).sorted()
+        twice = int((np.diff(rows.keys) == 0).sum())
         if twice:
             raise AnswerError(
                 f"REDCap's answer holds {twice} rows twice: of the same record, event and "
@@ -261,18 +261,18 @@ class Asker:
                 status=200,
                 reason="row_twice",
             )
-        return Rows(keys, chunk.table).sorted(), chunk
+        return rows, chunk
 
     def _join(self, ask: Ask, found: Sequence[tuple[Answer, Rows]]) -> Rows:
         columns = self.columns(ask.instruments)
         pieces = [
-            put_side_by_side([rows for _, rows in group], columns, self.space)
+            assemble([rows for _, rows in group], columns, self.space)
             for _, group in groupby(found, key=lambda item: (item[0].first, item[0].last))
         ]
         if len(pieces) == 1:
-            return pieces[0]
+            return replace(pieces[0], events=ask.events)
         keys = np.concatenate([piece.keys for piece in pieces])
-        return Rows(keys, pa.concat_tables([piece.table for piece in pieces]))
+        return Rows(keys, pa.concat_tables([piece.table for piece in pieces]), ask.events)
 
     def _send(self, batch: Batch) -> bytes:
         return self._client.export_records_csv(

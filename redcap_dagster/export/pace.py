@@ -72,8 +72,6 @@ class Pace:
             self._answers_since_refusal += 1
             if self._answers_since_refusal > _FORGET_AFTER:
                 self._smallest_refused = None
-            if cells == self._largest_answer:
-                self._on_trial = None
             if seconds <= _SLOW_S:
                 grown = min(int(cells * _GROWTH), self._limit())
                 self._cells = max(self._cells, grown)

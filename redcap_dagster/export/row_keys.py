@@ -158,9 +158,9 @@ class RowList:
         )
 
 
-def count_twice(keys: Keys) -> int:
-    """How many keys are there more than once."""
-    return len(keys) - len(np.unique(keys))
+def count_distinct(ascending: Keys) -> int:
+    """How many different numbers there are among ascending ones."""
+    return int((np.diff(ascending) != 0).sum()) + bool(len(ascending))
 
 
 def _codes(table: pa.Table, column: str, names: tuple[str, ...]) -> Keys:

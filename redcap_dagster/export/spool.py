@@ -18,7 +18,7 @@ import tempfile
 import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +168,7 @@ class Spool:
 
     def add_block(self, block: SpooledBlock) -> None:
         """Write down a block before it is asked for."""
-        content = asdict(block)
+        content = {"record_ids": block.record_ids, "parts": block.parts}
         self._write(f"{block.number:05d}{_BLOCK}", json.dumps(content).encode())
 
     def load(self, block: int, part: int) -> list[Answer] | None:

@@ -20,13 +20,13 @@ from typing_extensions import Self
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.errors import ConfigError, ExportError, RequestRejectedError
 from redcap_dagster.export.asking import Ask, Asker
-from redcap_dagster.export.assemble import Rows, blank_where_not_used, put_side_by_side, stack
+from redcap_dagster.export.assemble import Rows, assemble, blank_where_not_used
 from redcap_dagster.export.changes import ChangeFence, read_changes, read_fence
 from redcap_dagster.export.design import read_design
 from redcap_dagster.export.pace import Pace
 from redcap_dagster.export.plan import DEFAULT_CELLS_PER_REQUEST, BlockCutter
 from redcap_dagster.export.progress import ExportProgress
-from redcap_dagster.export.row_keys import Keys, RowList
+from redcap_dagster.export.row_keys import Keys, RowList, count_distinct
 from redcap_dagster.export.row_list import read_row_list
 from redcap_dagster.export.selection import RecordSelection
 from redcap_dagster.export.spool import Spool, SpooledBlock
@@ -393,19 +393,8 @@ class StudyExport:
         return rows
 
     def _assemble(self, block: _Block, pieces: Sequence[Rows]) -> Rows:
-        """The rows of a block: parts of the same events side by side, events under each other."""
-        groups: dict[tuple[str, ...] | None, list[tuple[tuple[str, ...], Rows]]] = {}
-        for (instruments, events), rows in zip(block.parts, pieces, strict=True):
-            groups.setdefault(events, []).append((instruments, rows))
-        joined = [
-            put_side_by_side(
-                [rows for _, rows in group],
-                self._asker.columns(tuple(name for names, _ in group for name in names)),
-                self._asker.space,
-            )
-            for group in groups.values()
-        ]
-        rows = stack(joined, self._columns)
+        """The rows of a block, without those of records that are gone."""
+        rows = assemble(pieces, self._columns, self._asker.space)
         if self._events_of:
             rows = blank_where_not_used(rows, self._columns, self._asker.space, self._events_of)
         gone = [place for place, name in enumerate(block.record_ids) if name in block.gone]
@@ -414,7 +403,7 @@ class StudyExport:
     def _begin_counting(self) -> None:
         asked = self._cutter.asked_keys(self._rows)
         progress = self.progress
-        progress.records_asked = len(np.unique(self._rows.space.records_of(asked)))
+        progress.records_asked = count_distinct(self._rows.space.records_of(asked))
         progress.cells_planned = len(asked) * len(self._columns)
         progress.records_done = progress.rows = progress.cells = progress.batches_done = 0
         self._asker.counts.replaced.clear()
@@ -422,7 +411,8 @@ class StudyExport:
 
     def _count(self, block: _Block, rows: Rows) -> None:
         progress, counts = self.progress, self._asker.counts
-        progress.records_done += len(np.unique(self._asker.space.records_of(rows.keys)))
+        records = self._asker.space.records_of(rows.keys)
+        progress.records_done += count_distinct(records)
         progress.rows += len(rows.keys)
         progress.cells += len(rows.keys) * len(self._columns)
         progress.batches_done += len(block.parts)

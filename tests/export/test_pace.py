@@ -11,6 +11,8 @@ def test_a_larger_size_is_tried_once_before_the_others_get_it() -> None:
     pace = Pace(400_000)
     pace.answered(100_000, 0.2)
     assert [pace.next_cells() for _ in range(3)] == [200_000, 100_000, 100_000]
+    pace.answered(100_000, 0.2)
+    assert pace.next_cells() == 100_000
     pace.answered(200_000, 0.4)
     pace.answered(100_000, 0.2)
     assert [pace.next_cells() for _ in range(2)] == [400_000, 200_000]
