@@ -89,8 +89,9 @@ class SpooledBlock:
 class Spool:
     """The answers of one export, in a folder of its own.
 
-    A context manager that holds the folder's lock. Answers of other exports that nobody has gone
-    on with for a week are removed on the way.
+    A context manager that holds the folder's lock. Where another process exports the same, this one
+    takes a folder of its own, which is gone at the end. Answers of other exports that nobody has
+    gone on with for a week are removed on the way.
 
     Args:
         root: On a local disk; made when it is not there.
@@ -101,6 +102,7 @@ class Spool:
         self._root = root
         self._folder = root / key
         self._lock = FileLock(self._folder / _LOCK)
+        self._is_shared = True
 
     def __enter__(self) -> Self:
         try:
@@ -117,13 +119,16 @@ class Spool:
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
-            raise ExportError(
-                f"Another process exports the same into {self._folder} now. Wait until it ends."
-            ) from None
+            # Such as a run whose worker was lost and that is run again beside what is left of it.
+            self._is_shared = False
+            self._folder = Path(tempfile.mkdtemp(prefix=f"{self._folder.name}-", dir=self._root))
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._lock.release()
+        if self._is_shared:
+            self._lock.release()
+        else:
+            shutil.rmtree(self._folder)
 
     def resume(self) -> Mapping[str, Any] | None:
         """What `begin` was given when the same export was begun before; None to begin anew."""

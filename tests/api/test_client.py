@@ -112,8 +112,6 @@ def test_every_parameter_of_a_record_export_goes_out_under_redcaps_name(
             ("format", "csv"),
             ("returnFormat", "json"),
             ("type", "flat"),
-            ("records[0]", "1"),
-            ("records[1]", "a b"),
             ("fields[0]", "record_id"),
             ("forms[0]", "baseline"),
             ("events[0]", "visit_1_arm_1"),
@@ -129,6 +127,8 @@ def test_every_parameter_of_a_record_export_goes_out_under_redcaps_name(
             ("decimalCharacter", "."),
             ("exportBlankForGrayFormStatus", "true"),
             ("combineCheckboxOptions", "true"),
+            ("records[0]", "1"),
+            ("records[1]", "a b"),
         ]
     ]
     assert frame.to_dict("list") == {"record_id": ["1"], "name": ["x"]}

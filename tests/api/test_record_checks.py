@@ -173,12 +173,12 @@ def test_a_project_of_any_size_comes_in_batches(client: RedcapClient, server: An
     assert asked == [
         [("fields[0]", "record_id"), ("fields[1]", "visit_complete")],
         [
-            ("records[0]", "1"),
-            ("records[1]", "2"),
             ("fields[0]", "record_id"),
             ("forms[0]", "visit"),
+            ("records[0]", "1"),
+            ("records[1]", "2"),
         ],
-        [("records[0]", "3"), ("fields[0]", "record_id"), ("forms[0]", "visit")],
+        [("fields[0]", "record_id"), ("forms[0]", "visit"), ("records[0]", "3")],
     ]
     assert [dict(request).get("filterLogic") for request in server.requests[2:]] == ["[a] = 1"] * 3
 
