@@ -125,10 +125,14 @@ class Spool:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._is_shared:
-            self._lock.release()
-        else:
+        if not self._is_shared:
             shutil.rmtree(self._folder)
+            return
+        left = [path.name for path in self._folder.iterdir() if path.name != _LOCK]
+        if not left:
+            # Before the lock is given up: nobody can have begun here.
+            shutil.rmtree(self._folder)
+        self._lock.release()
 
     def resume(self) -> Mapping[str, Any] | None:
         """What `begin` was given when the same export was begun before; None to begin anew."""
