@@ -27,33 +27,26 @@ def read_answers(client: RedcapClient, *, concurrency: int = 1) -> ProjectAnswer
     Raises:
         ApiError: REDCap did not answer, or refused.
     """
-    with ThreadPoolExecutor(concurrency, thread_name_prefix="redcap-design") as pool:
-        asked_info = pool.submit(client.export_project_info)
-        version = pool.submit(client.export_version)
-        metadata = pool.submit(client.export_metadata)
-        instruments = pool.submit(client.export_instruments)
-        info = asked_info.result()
-        # What a project has none of, it is not asked for: REDCap answers with an error.
-        events = bool(int(info.get("is_longitudinal") or 0))
-        repeats = bool(int(info.get("has_repeating_instruments_or_events") or 0))
-        lists = {
-            "arms": pool.submit(client.export_arms if events else _none),
-            "events": pool.submit(client.export_events if events else _none),
-            "form_event_mappings": pool.submit(
-                client.export_form_event_mappings if events else _none
-            ),
-            "repeating_instruments_events": pool.submit(
-                client.export_repeating_instruments_events if repeats else _none
-            ),
-        }
-        return ProjectAnswers(
-            redcap_version=version.result(),
-            project_info=info,
-            metadata=metadata.result(),
-            instruments=instruments.result(),
-            **{name: rows.result() for name, rows in lists.items()},
-        )
-
-
-def _none() -> list[dict[str, Any]]:
-    return []
+    # First and alone: where REDCap cannot be reached, nothing else is asked and waited for.
+    info = client.export_project_info()
+    has_events = bool(int(info.get("is_longitudinal") or 0))
+    has_repeats = bool(int(info.get("has_repeating_instruments_or_events") or 0))
+    # What a project has none of, it is not asked for: REDCap answers with an error.
+    asks: dict[str, Any] = {
+        "redcap_version": client.export_version,
+        "metadata": client.export_metadata,
+        "instruments": client.export_instruments,
+        "arms": client.export_arms if has_events else list,
+        "events": client.export_events if has_events else list,
+        "form_event_mappings": client.export_form_event_mappings if has_events else list,
+        "repeating_instruments_events": (
+            client.export_repeating_instruments_events if has_repeats else list
+        ),
+    }
+    pool = ThreadPoolExecutor(concurrency, thread_name_prefix="redcap-design")
+    try:
+        asked = {name: pool.submit(ask) for name, ask in asks.items()}
+        answers = {name: future.result() for name, future in asked.items()}
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return ProjectAnswers(project_info=info, **answers)

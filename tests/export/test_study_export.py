@@ -12,7 +12,7 @@ import pytest
 
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.emulator.synthetic.shapes import Shape
-from redcap_dagster.errors import ExportError
+from redcap_dagster.errors import ExportError, ServerError
 from redcap_dagster.export import (
     ExportSettings,
     RecordSelection,
@@ -274,3 +274,12 @@ def test_a_server_that_refuses_large_answers_is_asked_for_less(serve: Serve) -> 
     study.emulator.faults.clear()
     assert export.progress.batches_split > 0
     assert rows == study.whole_export()
+
+
+def test_a_server_that_is_away_is_asked_for_one_thing_only(serve: Serve) -> None:
+    study = serve("classic")
+    study.emulator.requests.clear()
+    study.emulator.faults.add("status", code=503)
+    with pytest.raises(ServerError):
+        read_design(study.client)
+    assert [item.content for item in study.emulator.requests] == ["project"] * 5
