@@ -102,14 +102,12 @@ class AskingCounts:
         bytes_received: Size of the answers that were used.
         split: Requests that were replaced by two smaller ones.
         refused: Answers that were not what was asked for.
-        short: Answers that lacked listed rows however often they were asked for.
         replaced: Export column to cells in which bytes that are not UTF-8 were replaced.
     """
 
     bytes_received: int = 0
     split: int = 0
     refused: int = 0
-    short: int = 0
     replaced: Counter[str] = field(default_factory=Counter)
 
 
@@ -162,7 +160,7 @@ class Asker:
                 ask, first=answer.first, last=answer.last, instruments=answer.instruments
             )
             rows, chunk = self._rows(piece, answer.body)
-            self._count(chunk, is_short=False)
+            self._count(chunk)
             found.append((answer, rows))
         return self._join(ask, found)
 
@@ -211,7 +209,7 @@ class Asker:
         self._check_lacking(ask, lacking)
         seconds = time.monotonic() - started
         self._pace.answered(rows.table.num_rows * rows.table.num_columns, seconds)
-        self._count(chunk, is_short=bool(len(lacking)))
+        self._count(chunk)
         return Answer(ask.first, ask.last, ask.instruments, body), rows
 
     def _check_lacking(self, ask: Ask, lacking: Keys) -> None:
@@ -233,9 +231,8 @@ class Asker:
         with self._lock:
             self.counts.refused += 1
 
-    def _count(self, chunk: Chunk, *, is_short: bool) -> None:
+    def _count(self, chunk: Chunk) -> None:
         with self._lock:
-            self.counts.short += is_short
             self.counts.bytes_received += chunk.byte_count
             self.counts.replaced.update(chunk.replaced)
         if chunk.replaced:

@@ -35,8 +35,3 @@ class ExportProgress:
     answers_refused: int = 0
     records_read_again: int = 0
     replaced_by_column: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def replaced_cells(self) -> int:
-        """Cells in which bytes that are not UTF-8 were replaced by U+FFFD."""
-        return self.replaced_by_column.total()

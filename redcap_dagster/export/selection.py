@@ -33,11 +33,6 @@ class RecordSelection:
             return False
         return self.bucket is None or record_bucket(record_id, self.bucket[1]) == self.bucket[0]
 
-    @property
-    def holds_everything(self) -> bool:
-        """Whether nothing is restricted."""
-        return self == RecordSelection()
-
     def key_texts(self) -> Sequence[str]:
         """What tells selections apart, as texts; ids among them."""
         ids = None if self.record_ids is None else sorted(self.record_ids)
