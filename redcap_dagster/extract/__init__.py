@@ -18,7 +18,9 @@ from redcap_dagster.extract.request import ExtractRequest
 from redcap_dagster.extract.rights import Answer, Rights, find_rights, is_refusal
 from redcap_dagster.extract.run import extract_study
 from redcap_dagster.extract.small_tables import (
+    DESIGN_TABLES,
     SMALL_TABLES,
+    SmallTableKind,
     as_text,
     design_tables,
     read_small_table,
@@ -28,6 +30,7 @@ from redcap_dagster.extract.small_tables import (
 from redcap_dagster.extract.verify import Verification, verify_study
 
 __all__ = [
+    "DESIGN_TABLES",
     "FENCE_FACT",
     "SMALL_TABLES",
     "Answer",
@@ -37,6 +40,7 @@ __all__ = [
     "ProgressLines",
     "PublishedCopy",
     "Rights",
+    "SmallTableKind",
     "TellProgress",
     "Verification",
     "as_text",

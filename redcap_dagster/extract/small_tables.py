@@ -7,7 +7,7 @@ first and are there in every version, newer ones follow.
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pyarrow as pa
 
@@ -18,7 +18,7 @@ from redcap_dagster.tables import TableColumn, TableSpec
 
 Rows = Sequence[Mapping[str, Any]]
 
-SmallTableKind = Literal[
+DesignTableKind = Literal[
     "metadata",
     "instruments",
     "arms",
@@ -26,6 +26,13 @@ SmallTableKind = Literal[
     "form_event_mappings",
     "repeating_instruments_events",
     "project_info",
+]
+"""Tables of what the study's design was read from."""
+
+DESIGN_TABLES: frozenset[DesignTableKind] = frozenset(get_args(DesignTableKind))
+
+SmallTableKind = Literal[
+    DesignTableKind,
     "users",
     "user_form_rights",
     "user_roles",

@@ -11,6 +11,7 @@ import dagster as dg
 
 from redcap_dagster.destinations import DestinationKind, SchemaChanges
 from redcap_dagster.errors import ConfigError
+from redcap_dagster.extract import DESIGN_TABLES
 from redcap_dagster.orchestration.destination_load import DestinationStep
 from redcap_dagster.orchestration.destination_resource import RedcapDestination
 from redcap_dagster.orchestration.kinds import RECORD_KINDS, TableKind
@@ -21,15 +22,7 @@ from redcap_dagster.orchestration.translator import RedcapTableProps
 SpecTranslation: TypeAlias = Callable[[dg.AssetSpec, RedcapTableProps], dg.AssetSpec]
 """Changes an asset spec, as the component's `translation` does."""
 
-_NEVER_REFUSED: frozenset[TableKind] = RECORD_KINDS | {
-    "metadata",
-    "instruments",
-    "arms",
-    "events",
-    "form_event_mappings",
-    "repeating_instruments_events",
-    "project_info",
-}
+_NEVER_REFUSED: frozenset[TableKind] = RECORD_KINDS | DESIGN_TABLES
 """Kinds that every run of the study makes: it has read the design before anything else."""
 
 _USER_RIGHTS: frozenset[TableKind] = frozenset({"users", "user_form_rights", "user_roles"})

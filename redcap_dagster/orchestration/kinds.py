@@ -2,24 +2,15 @@
 
 from typing import Literal, get_args
 
+from redcap_dagster.extract import SmallTableKind
+
 TableKind = Literal[
     "records",
     "instrument",
     "rejected_values",
     "missing_reasons",
     "quality_findings",
-    "metadata",
-    "instruments",
-    "arms",
-    "events",
-    "form_event_mappings",
-    "repeating_instruments_events",
-    "project_info",
-    "users",
-    "user_form_rights",
-    "user_roles",
-    "data_access_groups",
-    "survey_participants",
+    SmallTableKind,
     "report",
     "audit_log",
     "attachments",
