@@ -16,7 +16,6 @@ from redcap_dagster.privacy import DEIDENTIFICATION_FACT
 from redcap_dagster.tables import (
     RECORDS,
     REJECTED_VALUES,
-    STUDY_TABLE_NAMES,
     Location,
     PublishedExtract,
     PublishedTable,
@@ -25,6 +24,7 @@ from redcap_dagster.tables import (
     find_changed_files,
     find_shelves,
     find_strange_files,
+    is_instrument_table,
     open_parquet,
     read_manifest,
     to_location,
@@ -174,9 +174,7 @@ def _compare_typed(
     """Count the values of the typed tables again."""
     expected = {name: count[1] for name, count in proof["cells_by_column"].items()}
     expected |= {companion_name(name): count[2] for name, count in proof["cells_by_column"].items()}
-    for table in own:
-        if table in STUDY_TABLE_NAMES:
-            continue
+    for table in filter(is_instrument_table, own):
         with open_parquet(extract.file(table)) as file:
             found = _count_cells(file, expected, _not_null)
         other = [name for name, count in found.items() if count != expected[name]]

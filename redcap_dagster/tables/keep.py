@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from redcap_dagster.errors import TableError
 from redcap_dagster.tables.location import open_parquet
 from redcap_dagster.tables.manifest import PublishedExtract
-from redcap_dagster.tables.names import STUDY_TABLE_NAMES, table_name
+from redcap_dagster.tables.names import is_instrument_table, table_name
 
 
 def older_cell_facts(
@@ -40,6 +40,6 @@ def older_cell_facts(
         if item is not None and table_name(item) in kept
     ]
     is_kept = pc.is_in(rows["instrument"], value_set=pa.array(instruments, pa.string()))
-    if any(table not in STUDY_TABLE_NAMES for table in kept):
+    if any(is_instrument_table(table) for table in kept):
         is_kept = pc.or_(is_kept, pc.is_null(rows["instrument"]))
     return rows.filter(is_kept).cast(schema)

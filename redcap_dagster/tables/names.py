@@ -46,6 +46,14 @@ def table_name(instrument: str) -> str:
     return f"{instrument}_instrument" if instrument in STUDY_TABLE_NAMES else instrument
 
 
+def is_instrument_table(name: str) -> bool:
+    """Whether a published table is that of an instrument.
+
+    A saved report's is `report-<number>`; no instrument's name has a hyphen.
+    """
+    return name not in STUDY_TABLE_NAMES and "-" not in name
+
+
 def companion_name(column: str) -> str:
     """Name of the column that holds why a value of another column is missing.
 

@@ -13,7 +13,7 @@ from redcap_dagster import DagsterRedcapTranslator, RedcapTableProps, build_redc
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.emulator.synthetic import synthetic_project
 from redcap_dagster.errors import ConfigError, RequestRejectedError
-from redcap_dagster.extract import read_small_table
+from redcap_dagster.extract import read_small_table, verify_study
 from redcap_dagster.orchestration.kinds import TableKind
 from redcap_dagster.project import Instrument
 from redcap_dagster.tables import current_extract, read_published, table_name
@@ -335,3 +335,16 @@ def test_a_report_is_an_asset_with_its_own_columns(serve: "Callable[..., Study]"
     schema = metadata["dagster/column_schema"].value
     assert isinstance(schema, dg.TableSchema)
     assert [column.name for column in schema.columns] == list(expected[0])
+
+
+def test_a_report_beside_the_instruments_is_not_counted_as_one(
+    serve: "Callable[..., Study]",
+) -> None:
+    study = serve(synthetic_project(records=7))
+    number = study.emulator.store.design(study.project.info.project_id).reports[0].report_id
+    study.materialize(
+        assets=build_redcap_assets(study.project, out_dir=study.out_dir, reports=[number])
+    )
+    (verification,) = verify_study(study.out_dir)
+    assert f"report-{number}" in verification.extract.tables
+    assert verification.findings == ()

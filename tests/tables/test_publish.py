@@ -15,6 +15,7 @@ import pytest
 
 from redcap_dagster.errors import TableError
 from redcap_dagster.project import DictionaryField, RedcapProject
+from redcap_dagster.quality import plan_findings_table
 from redcap_dagster.tables import (
     ExtractWriter,
     current_extract,
@@ -288,6 +289,27 @@ def test_a_table_that_is_written_again_replaces_its_rejected_values(
             writer.write(export(project, make_chunk, age))
             writer.publish()
     assert read_published(tmp_path, "rejected_values")["value"].to_pylist() == ["y"]
+
+
+def test_findings_of_whole_records_come_along_with_instruments_and_not_with_reports(
+    tmp_path: Path, project: RedcapProject, make_chunk: MakeChunk
+) -> None:
+    columns = plan_findings_table(project).arrow_schema
+    found = {"record_id": "1", "rule": "ours", "status": "Wrong", "excluded": False}
+    findings = pa.Table.from_pylist([found], columns)
+
+    def publish(*instruments: str) -> int:
+        with ExtractWriter(tmp_path, project, plan_tables(project, instruments)) as writer:
+            writer.write_table("quality_findings", findings)
+            writer.publish()
+        return read_published(tmp_path, "quality_findings").num_rows
+
+    with ExtractWriter(tmp_path, project, []) as writer:
+        writer.write_table("report-12", USERS)
+        writer.publish()
+    assert publish("enrolment", "visit") == 1
+    assert publish("enrolment", "visit") == 1
+    assert publish("enrolment") == 2
 
 
 def test_tables_are_copied_where_files_cannot_be_linked(
