@@ -292,7 +292,7 @@ def test_a_table_that_is_written_again_replaces_its_rejected_values(
 
 
 def test_findings_of_whole_records_come_along_with_instruments_and_not_with_reports(
-    tmp_path: Path, project: RedcapProject, make_chunk: MakeChunk
+    tmp_path: Path, project: RedcapProject
 ) -> None:
     columns = plan_findings_table(project).arrow_schema
     found = {"record_id": "1", "rule": "ours", "status": "Wrong", "excluded": False}
