@@ -14,8 +14,8 @@ from redcap_dagster.errors import ConfigError
 from redcap_dagster.extract import DESIGN_TABLES
 from redcap_dagster.orchestration.destination_load import DestinationStep
 from redcap_dagster.orchestration.destination_resource import RedcapDestination
+from redcap_dagster.orchestration.failure import as_dagster_failure
 from redcap_dagster.orchestration.kinds import RECORD_KINDS, TableKind
-from redcap_dagster.orchestration.materialize import as_dagster_failure
 from redcap_dagster.orchestration.study import StudyAssets, study_of_assets
 from redcap_dagster.orchestration.translator import RedcapTableProps
 

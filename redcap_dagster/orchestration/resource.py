@@ -7,11 +7,8 @@ from pydantic import ConfigDict, Field, PrivateAttr
 
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.export import DEFAULT_CELLS_PER_REQUEST, ExportSettings
-from redcap_dagster.orchestration.materialize import (
-    RedcapEvent,
-    as_dagster_failure,
-    materialize_study,
-)
+from redcap_dagster.orchestration.failure import as_dagster_failure
+from redcap_dagster.orchestration.materialize import RedcapEvent, materialize_study
 from redcap_dagster.orchestration.study import StudyAssets, study_of
 
 

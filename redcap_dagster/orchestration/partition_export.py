@@ -1,0 +1,225 @@
+"""Exports the selected tables of one partition and publishes them in one step."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import dagster as dg
+import pyarrow as pa
+
+from redcap_dagster.export import ExportProgress, RecordSelection, StudyExport, spool_folder
+from redcap_dagster.extract import design_facts, export_facts
+from redcap_dagster.orchestration.fences import fence_fact
+from redcap_dagster.orchestration.kinds import RECORD_KINDS
+from redcap_dagster.orchestration.own_tables import OwnTables
+from redcap_dagster.orchestration.partitions import parse_partition
+from redcap_dagster.orchestration.progress import ProgressLog
+from redcap_dagster.orchestration.step import Step
+from redcap_dagster.orchestration.step_checks import StepChecks
+from redcap_dagster.orchestration.translator import RedcapTableProps
+from redcap_dagster.privacy import deidentification_fact, tables_that_may_stay
+from redcap_dagster.project import RedcapProject
+from redcap_dagster.tables import (
+    ExtractWriter,
+    PublishedExtract,
+    TableOptions,
+    TableSpec,
+    gather_chunks,
+    plan_records_table,
+    plan_tables,
+)
+
+
+@dataclass(frozen=True)
+class PublishedPartition:
+    """What one partition's export came to.
+
+    Attributes:
+        partition_key: The partition; None for the study's own shelf.
+        extract: What was published.
+        progress: What the export of records did; nothing where none was needed.
+    """
+
+    partition_key: str | None
+    extract: PublishedExtract
+    progress: ExportProgress
+
+    def wrote(self, table: str) -> bool:
+        """Whether this export made the table, rather than keeping it from an older one."""
+        found = self.extract.tables.get(table)
+        return found is not None and found.extract_id == self.extract.extract_id
+
+
+class PartitionExport:
+    """The tables of one partition that a step selects, from REDCap to the shelf.
+
+    Args:
+        step: What is selected, and the study as it is now.
+        checks: Judge the rows on the way.
+        partition_key: The partition; None for what is the study's own.
+        keys: The selected assets that are published in it.
+    """
+
+    def __init__(
+        self,
+        step: Step,
+        checks: StepChecks,
+        partition_key: str | None,
+        keys: Sequence[dg.AssetKey],
+    ) -> None:
+        self._step = step
+        self._checks = checks
+        self._partition_key = partition_key
+        self._keys = keys
+        self._shelf = step.study.shelf(partition_key)
+        self._props = [step.study.props[key] for key in keys]
+        self._instruments = _instruments_to_ask(self._props, step.live)
+        self._specs = _specs_to_write(
+            self._props, self._instruments, step.live, step.study.table_options
+        )
+
+    def publish(self, own_tables: OwnTables) -> PublishedPartition | None:
+        """Export and publish; None when REDCap refused every table that was selected.
+
+        Args:
+            own_tables: Reads the tables that are not made from an export of records.
+
+        Raises:
+            RedcapDagsterError: It could not be done; what readers see is unchanged.
+        """
+        own = own_tables.read(self._partition_key, self._keys)
+        if not own and not any(item.kind in RECORD_KINDS for item in self._props):
+            return None
+        may_stay = self._tables_that_may_stay()
+        if not self._instruments:
+            with self._open_writer() as writer:
+                self._write_own(writer, own)
+                extract = self._publish(writer, None, may_stay)
+            return PublishedPartition(self._partition_key, extract, ExportProgress())
+        with self._open_export() as export:
+            while True:
+                mark = self._checks.mark()
+                with self._open_writer() as writer:
+                    self._write_own(writer, own)
+                    self._write_export(writer, export)
+                    if export.settle():
+                        extract = self._publish(writer, export, may_stay)
+                        export.done()
+                        return PublishedPartition(self._partition_key, extract, export.progress)
+                self._step.context.log.info(
+                    "%d records were changed while they were exported: they are read again, and "
+                    "the tables are made anew.",
+                    export.progress.records_read_again,
+                )
+                self._checks.go_back(mark)
+
+    @cached_property
+    def _selection(self) -> RecordSelection:
+        return parse_partition(self._partition_key, self._step.live)
+
+    def _tables_that_may_stay(self) -> Collection[str]:
+        """Tables that stay when this extract does not make them; those of no asset go."""
+        step = self._step
+        known = {props.name for props in step.study.props.values()}
+        return tables_that_may_stay(self._shelf, step.deidentifier, known)
+
+    def _open_writer(self) -> ExtractWriter:
+        step = self._step
+        return ExtractWriter(self._shelf, step.live, self._specs, screen=step.deidentifier)
+
+    def _open_export(self) -> StudyExport:
+        step = self._step
+        return StudyExport(
+            step.client,
+            step.live,
+            self._selection,
+            instruments=self._instruments,
+            settings=step.settings,
+            # What REDCap sent does not lie beside de-identified tables, not even for a while.
+            spool=spool_folder(None if step.deidentifier else step.study.out_dir),
+        )
+
+    def _write_own(self, writer: ExtractWriter, own: Mapping[str, pa.Table]) -> None:
+        """Write the tables that are not made from an export of records."""
+        written = {spec.name for spec in self._specs}
+        for name, table in own.items():
+            writer.write_table(name, table)
+        for item in self._props:
+            if item.kind == "instrument" and item.name not in written:
+                # Gone from the study since the snapshot: no rows, but not an old table either.
+                writer.write_table(item.name, item.spec.arrow_schema.empty_table())
+
+    def _write_export(self, writer: ExtractWriter, export: StudyExport) -> None:
+        step = self._step
+        step.context.log.info(
+            "Exporting %d records, %d instruments.",
+            len(export.rows.record_ids),
+            len(self._instruments),
+        )
+        log = ProgressLog(step.context, step.client, export.progress)
+        findings = self._checks.findings_writer(
+            writer,
+            instruments=[spec.instrument for spec in self._specs if spec.instrument is not None],
+            is_whole=len(self._instruments) == len(step.live.instruments),
+            events=self._selection.events,
+        )
+        for piece in gather_chunks(export.chunks()):
+            self._checks.judge(writer.write(piece))
+            if findings is not None:
+                findings.add(piece)
+            log.tell()
+        if findings is not None:
+            findings.finish()
+
+    def _publish(
+        self, writer: ExtractWriter, export: StudyExport | None, may_stay: Collection[str]
+    ) -> PublishedExtract:
+        step = self._step
+        fence = None if export is None else export.fence
+        return writer.publish(
+            self._facts(export)
+            | fence_fact(step.study, self._shelf, self._keys, fence)
+            | deidentification_fact(step.deidentifier),
+            known_tables=may_stay,
+        )
+
+    def _facts(self, export: StudyExport | None) -> dict[str, object]:
+        """What the manifest says of the extract beside its tables. No values, ids or tokens."""
+        stats = self._step.client.stats
+        progress = ExportProgress() if export is None else export.progress
+        return {
+            **design_facts(self._step.live),
+            "partition": self._partition_key,
+            "export": export_facts(progress),
+            "completeness": None if export is None else export.facts(),
+            "requests": stats.requests,
+            "retries": stats.retries,
+        }
+
+
+def _instruments_to_ask(props: Sequence[RedcapTableProps], live: RedcapProject) -> tuple[str, ...]:
+    """The instruments whose forms are exported: those selected, or all for what needs all."""
+    if any(item.kind in RECORD_KINDS - {"instrument"} for item in props):
+        return tuple(live.instruments_by_name)
+    wanted = {item.spec.instrument for item in props if item.kind == "instrument"}
+    return tuple(name for name in live.instruments_by_name if name in wanted)
+
+
+def _specs_to_write(
+    props: Sequence[RedcapTableProps],
+    instruments: Sequence[str],
+    live: RedcapProject,
+    options: TableOptions,
+) -> list[TableSpec]:
+    """The tables made from the export, laid out by the design as it is now.
+
+    `rejected_values`, `missing_reasons` and `quality_findings` are made with the tables of their
+    instruments: where one is selected it brings all of them, and they come with any of them.
+    """
+    kinds = {item.kind for item in props}
+    wanted = {item.spec.instrument for item in props if item.kind == "instrument"}
+    if kinds & {"rejected_values", "missing_reasons", "quality_findings"}:
+        wanted = set(instruments)
+    asked = [name for name in instruments if name in wanted]
+    specs = list(plan_tables(live, asked, options=options)) if asked else []
+    return [plan_records_table(live), *specs] if "records" in kinds else specs

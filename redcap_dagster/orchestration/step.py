@@ -1,0 +1,75 @@
+"""A running Dagster step of a study: what is selected, and the study as it is now."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import dagster as dg
+
+from redcap_dagster.api import RedcapClient
+from redcap_dagster.export import ExportSettings
+from redcap_dagster.orchestration.deidentification import plan_deidentifier
+from redcap_dagster.orchestration.kinds import PARTITIONED_KINDS
+from redcap_dagster.orchestration.study import StudyAssets
+from redcap_dagster.orchestration.translator import RedcapTableProps
+from redcap_dagster.privacy import Deidentifier
+from redcap_dagster.project import RedcapProject
+from redcap_dagster.tables import TableSpec, plan_records_table, plan_tables
+
+
+@dataclass(frozen=True)
+class Step:
+    """What everything that a step does works with.
+
+    Attributes:
+        context: Says which assets, checks and partitions are wanted.
+        study: The study the assets belong to.
+        client: Where to export from.
+        settings: How to export.
+        live: The study's design as it is now.
+    """
+
+    context: dg.AssetExecutionContext
+    study: StudyAssets
+    client: RedcapClient
+    settings: ExportSettings
+    live: RedcapProject
+
+    @cached_property
+    def deidentifier(self) -> Deidentifier | None:
+        """What de-identifies the tables of the step; None where the study does not ask for it.
+
+        Raises:
+            ConfigError: The environment has no key.
+        """
+        return plan_deidentifier(self.study, self.live)
+
+    def plan(self) -> list[tuple[str | None, list[dg.AssetKey]]]:
+        """The selected assets by the partition they are published in; None for the study's own."""
+        selected = [key for key in self.study.props if key in self.context.selected_asset_keys]
+        if not self.context.has_partition_key and not self.context.has_partition_key_range:
+            return [(None, selected)] if selected else []
+        # The small tables have no partitions even where the records have.
+        parts = [key for key in selected if self.study.props[key].kind in PARTITIONED_KINDS]
+        others = [key for key in selected if key not in parts]
+        own: list[tuple[str | None, list[dg.AssetKey]]] = [(None, others)] if others else []
+        return own + [(key, parts) for key in self.context.partition_keys if parts]
+
+    def partition_keys(self) -> Sequence[str]:
+        """Every partition of the study's records; none without partitions."""
+        partitions = self.study.partitions_def
+        if partitions is None:
+            return ()
+        return partitions.get_partition_keys(dynamic_partitions_store=self.context.instance)
+
+    def published_spec(self, props: RedcapTableProps) -> TableSpec:
+        """The columns as they are published; those of the snapshot where the instrument is gone."""
+        spec = self._planned_spec(props)
+        return spec if self.deidentifier is None else self.deidentifier.published_spec(spec)
+
+    def _planned_spec(self, props: RedcapTableProps) -> TableSpec:
+        if props.kind == "records":
+            return plan_records_table(self.live)
+        planned = plan_tables(self.live, options=self.study.table_options)
+        specs = {spec.name: spec for spec in planned}
+        return specs.get(props.name, props.spec)
