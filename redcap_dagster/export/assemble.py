@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -85,11 +86,14 @@ class _Places:
         pieces: The pieces that hold a column.
         index: Place of each row in the pieces' rows; behind them stand a blank and a null.
         is_instance: Which of the rows that no piece has are of a repeating instrument.
+        before: How many rows of the pieces come before each row of the result; one number more
+            than rows. None unless the result has the pieces' rows in their order.
     """
 
     pieces: Sequence[Rows]
     index: Keys
     is_instance: npt.NDArray[np.bool_]
+    before: Keys | None
 
     @classmethod
     def of(cls, pieces: Sequence[Rows], keys: Keys, space: RowKeySpace) -> "_Places":
@@ -103,13 +107,16 @@ class _Places:
             index[np.searchsorted(keys, piece.keys)] = start + np.arange(len(piece.keys))
         is_instance = (index == blank + 1) & space.is_of_instrument(keys)
         index[is_instance] = blank
-        return cls(pieces, index, is_instance)
+        before = None
+        if len(pieces) == 1:
+            before = np.concatenate([[0], np.cumsum(index < blank)])
+        return cls(pieces, index, is_instance, before)
 
     def gather(self, column: ExportColumn) -> pa.ChunkedArray:
         held = [piece.table.column(column.name) for piece in self.pieces]
+        if self.before is not None and held[0].num_chunks == 1 and not held[0].null_count:
+            return pa.chunked_array([self._spread(held[0].chunk(0), self.before)])
         rows = sum(len(array) for array in held)
-        if len(held) == 1 and rows == len(self.index) and _counts_up(self.index):
-            return held[0]
         index = self.index
         if column.is_optional and all(array.null_count == len(array) for array in held):
             # The server leaves the column out, for rows of other instruments as well.
@@ -117,15 +124,28 @@ class _Places:
         cells = [chunk for array in held for chunk in array.chunks]
         return pa.chunked_array([pa.concat_arrays([*cells, _BLANK_AND_NULL]).take(pa.array(index))])
 
+    def _spread(self, cells: pa.Array, before: Keys) -> pa.Array:
+        """The cells with blank and null ones between them: no text is copied."""
+        _, offsets, text = cells.buffers()
+        ends = np.frombuffer(offsets, np.int32)[cells.offset :]
+        return pa.StringArray.from_buffers(
+            len(self.index),
+            pa.py_buffer(ends[before]),
+            pa.py_buffer(b"") if text is None else text,
+            self._is_sent,
+        )
+
+    @cached_property
+    def _is_sent(self) -> pa.Buffer | None:
+        """Bits of the rows that are not null; None when all are."""
+        is_sent = self.index <= sum(len(piece.keys) for piece in self.pieces)
+        return None if is_sent.all() else pa.py_buffer(np.packbits(is_sent, bitorder="little"))
+
 
 def _in_events(piece: Rows, keys: Keys, space: RowKeySpace) -> npt.NDArray[np.bool_]:
     if piece.events is None:
         return np.ones(len(keys), bool)
     return space.is_in_events(keys, piece.events)
-
-
-def _counts_up(index: Keys) -> bool:
-    return bool(np.array_equal(index, np.arange(len(index))))
 
 
 def blank_where_not_used(

@@ -4,7 +4,7 @@ Pure. An event is asked only for the instruments that are used in it, and a wide
 instrument, so that a request stays within its cells and is still some hundred records tall.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -190,10 +190,11 @@ class BlockCutter:
         self.events = _select_events(project, events)
         self.rows = rows
         self._project = project
-        self._asked = _group_events(project, self.instruments, self.events)
-        groups = [_Group(project, rows, names, found) for names, found in self._asked]
-        joined = _join_small_groups([group for group in groups if group.row_count])
-        self._groups = [part for group in joined for part in _part_repeating(group)]
+        self._asked = _group_instruments(project, self.instruments, self.events)
+        costs = _Costs(project, rows)
+        joined = _join_small_shares([share for share in self._asked if costs.rows(share)], costs)
+        parted = [part for share in joined for part in _part_repeating(share, costs)]
+        self._groups = [_Group(project, rows, share) for share in parted]
 
     @cached_property
     def whole_cells(self) -> int:
@@ -204,8 +205,8 @@ class BlockCutter:
     def asked_keys(self, rows: RowList) -> Keys:
         """Keys of those rows of a list that are asked for, ascending."""
         asked = np.zeros(len(rows.keys), bool)
-        for names, events in self._asked:
-            asked |= rows.space.is_asked(rows.keys, events, names)
+        for share in self._asked:
+            asked |= rows.space.is_asked(rows.keys, share.events, share.instruments)
         return rows.keys[asked]
 
     def cut(self, first: int, cells: int) -> Block:
@@ -239,66 +240,77 @@ class BlockCutter:
         return Block(first, last, tuple(parts))
 
 
-class _Group:
-    """Events that use the same instruments."""
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """Instruments that are asked for together, and the events they are asked for in."""
 
-    def __init__(
-        self,
-        project: RedcapProject,
-        rows: RowList,
-        instruments: tuple[str, ...],
-        events: tuple[str, ...] | None,
-    ) -> None:
-        self.instruments = instruments
-        self.events = events
+    instruments: tuple[str, ...]
+    events: tuple[str, ...] | None
+
+
+class _Costs:
+    """Rows and cells of answers, from how many rows each event has of each repeating instrument."""
+
+    def __init__(self, project: RedcapProject, rows: RowList) -> None:
         self._project = project
-        self._rows = rows
-        self._row_columns = len(plan_export_columns(project, ()))
-        self._widths = {
-            name: len(plan_export_columns(project, (name,))) - self._row_columns
-            for name in instruments
+        self._space = rows.space
+        self._counts = rows.space.count_rows(rows.keys)
+        self.row_columns = len(plan_export_columns(project, ()))
+        self.widths = {
+            item.name: len(plan_export_columns(project, (item.name,))) - self.row_columns
+            for item in project.instruments
         }
-        self.columns = self._row_columns + sum(self._widths.values())
-        self.widest_instrument = self._row_columns + max(self._widths.values(), default=0)
-        self._rows_before = _rows_before(rows, instruments, events)
 
-    @property
-    def row_count(self) -> int:
-        """Rows of all records."""
-        return int(self._rows_before[-1])
+    def rows(self, share: _Share) -> int:
+        """Rows of an answer for all records."""
+        space = self._space
+        instruments = [
+            place
+            for place, name in enumerate(space.instruments)
+            if place == 0 or name in share.instruments
+        ]
+        events = [space.events.index(name) for name in share.events or space.events]
+        return int(self._counts[np.ix_(events, instruments)].sum())
 
-    @property
-    def cells(self) -> int:
-        """Cells of all records."""
-        return self.row_count * self.columns
+    def cells(self, share: _Share) -> int:
+        """Cells of an answer for all records."""
+        columns = self.row_columns + sum(self.widths[name] for name in share.instruments)
+        return self.rows(share) * columns
 
-    def joined_with(self, other: "_Group") -> "_Group":
-        """One group of both: all events are asked for the instruments of either."""
-        names = {*self.instruments, *other.instruments}
-        events = {*(self.events or ()), *(other.events or ())}
-        return _Group(
-            self._project,
-            self._rows,
+    def joined(self, first: _Share, second: _Share) -> _Share:
+        """One share of both: all events are asked for the instruments of either."""
+        names = {*first.instruments, *second.instruments}
+        events = {*(first.events or ()), *(second.events or ())}
+        return _Share(
             tuple(item.name for item in self._project.instruments if item.name in names),
             tuple(e.unique_name for e in self._project.events if e.unique_name in events),
         )
 
-    @property
-    def repeating(self) -> tuple[str, ...]:
+    def added_by_joining(self, first: _Share, second: _Share) -> int:
+        """Cells that one answer for both has more than two answers; below 0 when it has fewer."""
+        return self.cells(self.joined(first, second)) - self.cells(first) - self.cells(second)
+
+    def repeating(self, share: _Share) -> tuple[str, ...]:
         """Its instruments that repeat by themselves in one of its events."""
-        events = {None} if self.events is None else set(self.events)
+        events = {None} if share.events is None else set(share.events)
         repeating = {rule.instrument for rule in self._project.repeats if rule.event in events}
-        return tuple(name for name in self.instruments if name in repeating)
+        return tuple(name for name in share.instruments if name in repeating)
 
-    def of(self, instruments: Collection[str]) -> "_Group":
-        """The same events with some of its instruments."""
-        names = tuple(name for name in self.instruments if name in instruments)
-        return _Group(self._project, self._rows, names, self.events)
 
-    def cells_joined_with(self, other: "_Group") -> int:
-        """Cells of both as one group."""
-        widths = {**self._widths, **other._widths}  # noqa: SLF001 - the same class
-        return (self.row_count + other.row_count) * (self._row_columns + sum(widths.values()))
+class _Group:
+    """A share with its rows, record by record."""
+
+    def __init__(self, project: RedcapProject, rows: RowList, share: _Share) -> None:
+        self.instruments = share.instruments
+        self.events = share.events
+        self._row_columns = len(plan_export_columns(project, ()))
+        self._widths = {
+            name: len(plan_export_columns(project, (name,))) - self._row_columns
+            for name in share.instruments
+        }
+        self.columns = self._row_columns + sum(self._widths.values())
+        self.widest_instrument = self._row_columns + max(self._widths.values(), default=0)
+        self._rows_before = _rows_before(rows, share)
 
     def rows_until(self, record: int) -> int:
         """Rows of all records before one."""
@@ -331,73 +343,77 @@ class _Group:
         ]
 
 
-def _join_small_groups(groups: list[_Group]) -> list[_Group]:
-    """Ask together for events where asking apart costs the server more than blank cells do."""
-    groups = list(groups)
-    while len(groups) > 1:
-        pairs = combinations(groups, 2)
-        first, second = min(pairs, key=lambda pair: _added_cells(*pair))
-        blocks = 1 + max(first.cells, second.cells) // DEFAULT_CELLS_PER_REQUEST
-        if _added_cells(first, second) > blocks * _CELLS_OF_A_REQUEST:
+def _join_small_shares(shares: Sequence[_Share], costs: _Costs) -> list[_Share]:
+    """Ask together where asking apart costs the server more than blank cells do."""
+    left = list(shares)
+    added = {pair: costs.added_by_joining(*pair) for pair in combinations(left, 2)}
+    while added:
+        first, second = min(added, key=added.__getitem__)
+        blocks = 1 + max(costs.cells(first), costs.cells(second)) // DEFAULT_CELLS_PER_REQUEST
+        if added[first, second] > blocks * _CELLS_OF_A_REQUEST:
             break
-        place = groups.index(first)
-        groups[place] = first.joined_with(second)
-        groups.remove(second)
-    return groups
+        both = costs.joined(first, second)
+        left[left.index(first)] = both
+        left.remove(second)
+        added = {pair: cells for pair, cells in added.items() if not {first, second} & {*pair}}
+        added |= {
+            (both, other): costs.added_by_joining(both, other)
+            for other in left
+            if other is not both
+        }
+    return left
 
 
-def _part_repeating(group: _Group) -> list[_Group]:
+def _part_repeating(share: _Share, costs: _Costs) -> list[_Share]:
     """Ask apart for instruments of which there are many instances.
 
     Else each of their rows has the columns of all other instruments too. What does not repeat has
     its nearly blank row in each answer.
     """
-    parts: list[_Group] = []
-    for name in group.repeating:
-        if len(group.instruments) == 1:
+    parts: list[_Share] = []
+    for name in costs.repeating(share):
+        if len(share.instruments) == 1:
             break
-        rest, own = group.of(set(group.instruments) - {name}), group.of({name})
-        blocks = 1 + group.cells // DEFAULT_CELLS_PER_REQUEST
-        if group.cells - rest.cells - own.cells > blocks * _CELLS_OF_A_REQUEST:
+        own = _Share((name,), share.events)
+        rest = _Share(tuple(item for item in share.instruments if item != name), share.events)
+        blocks = 1 + costs.cells(share) // DEFAULT_CELLS_PER_REQUEST
+        saved = costs.cells(share) - costs.cells(rest) - costs.cells(own)
+        if saved > blocks * _CELLS_OF_A_REQUEST:
             parts.append(own)
-            group = rest
-    return [group, *parts]
+            share = rest
+    return [share, *parts]
 
 
-def _added_cells(first: _Group, second: _Group) -> int:
-    return first.cells_joined_with(second) - first.cells - second.cells
-
-
-def _rows_before(
-    rows: RowList, instruments: tuple[str, ...], events: tuple[str, ...] | None
-) -> Keys:
+def _rows_before(rows: RowList, share: _Share) -> Keys:
     """How many asked rows all records before each record have; one number more than records."""
-    asked = rows.keys[rows.space.is_asked(rows.keys, events, instruments)]
+    asked = rows.keys[rows.space.is_asked(rows.keys, share.events, share.instruments)]
     counts = np.bincount(rows.space.records_of(asked), minlength=len(rows.record_ids))
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
 
-def _group_events(
+def _group_instruments(
     project: RedcapProject, instruments: tuple[str, ...], events: tuple[str, ...] | None
-) -> list[tuple[tuple[str, ...], tuple[str, ...] | None]]:
-    """The asked instruments of the asked events: events that use the same ones together.
+) -> list[_Share]:
+    """The asked instruments, those together that are used in the same of the asked events.
 
-    An event that uses none is asked for its rows alone where everything is exported, since a row
-    may be stored in it all the same.
+    So each column comes in one answer, and only for the events that have it. An event that uses
+    none is asked for its rows alone where everything is exported, since a row may be stored in it
+    all the same.
     """
     if not project.events:
-        return [(instruments, None)]
+        return [_Share(instruments, None)]
     mapping = {(item.event, item.instrument) for item in project.form_events}
-    used = {
-        event: tuple(name for name in instruments if (event, name) in mapping)
-        for event in (events if events is not None else RowKeySpace.of(project).events)
-    }
-    keeps_empty = len(instruments) == len(project.instruments)
-    groups: dict[tuple[str, ...], list[str]] = {}
-    for event, names in used.items():
-        if names or keeps_empty:
-            groups.setdefault(names, []).append(event)
-    return [(names, tuple(group)) for names, group in groups.items()]
+    asked = events if events is not None else RowKeySpace.of(project).events
+    used: dict[tuple[str, ...], list[str]] = {}
+    for name in instruments:
+        in_events = tuple(event for event in asked if (event, name) in mapping)
+        if in_events:
+            used.setdefault(in_events, []).append(name)
+    shares = [_Share(tuple(names), in_events) for in_events, names in used.items()]
+    with_none = tuple(event for event in asked if not any(event in item for item in used))
+    if with_none and len(instruments) == len(project.instruments):
+        shares.append(_Share((), with_none))
+    return shares
 
 
 def select_instruments(

@@ -76,6 +76,12 @@ class RowKeySpace:
         """The number of the record of each key."""
         return keys // self.stride
 
+    def count_rows(self, keys: Keys) -> Keys:
+        """How many keys are of each event and instrument: an array of events by instruments."""
+        places = keys // _INSTANCES % (len(self.events) * len(self.instruments))
+        counts = np.bincount(places, minlength=len(self.events) * len(self.instruments))
+        return counts.reshape(len(self.events), len(self.instruments))
+
     def is_of_instrument(self, keys: Keys) -> npt.NDArray[np.bool_]:
         """Which keys are of rows of a repeating instrument."""
         return keys // _INSTANCES % len(self.instruments) > 0
