@@ -1,13 +1,16 @@
 """One POST: its body streams to where it belongs, and whatever goes wrong comes back as a value."""
 
 import errno
+import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from email.utils import formatdate
+from functools import lru_cache
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+from urllib.parse import quote_plus
 
 import requests
 import urllib3.exceptions
@@ -22,6 +25,8 @@ from redcap_dagster.errors import ConfigError
 
 _OK = 200
 _USER_AGENT = f"redcap-dagster/{version('redcap-dagster')}"
+_FORM_TYPE = "application/x-www-form-urlencoded"
+_NEEDS_NO_QUOTES = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
 _PIECE_BYTES = 256 * 1024
 _POOLED_CONNECTIONS = 32
 # More than servers and proxies hold back to count it.
@@ -93,8 +98,7 @@ class Transport:
         try:
             with self._session.post(
                 self._url,
-                data=call.form_fields(api_token.reveal()),
-                files=_multipart(call),
+                **_body(call, api_token),
                 stream=True,
                 timeout=self._timeout,
                 allow_redirects=False,
@@ -143,10 +147,31 @@ def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def _multipart(call: Call) -> dict[str, tuple[str, bytes, str]] | None:
+def _body(call: Call, api_token: ApiToken) -> dict[str, Any]:
+    """What `requests` is told to send."""
+    fields = call.form_fields(api_token.reveal())
     if call.upload is None:
-        return None
-    return {"file": (call.upload.name, call.upload.content, call.upload.content_type)}
+        return {"data": encode_form(fields), "headers": {"Content-Type": _FORM_TYPE}}
+    upload = (call.upload.name, call.upload.content, call.upload.content_type)
+    return {"data": fields, "files": {"file": upload}}
+
+
+def encode_form(fields: Iterable[tuple[str, str]]) -> str:
+    """What `urllib.parse.urlencode` makes, for thousands of record ids in a tenth of its time.
+
+    Examples:
+        >>> encode_form([("content", "record"), ("records[0]", "1"), ("records[1]", "A & 7")])
+        'content=record&records%5B0%5D=1&records%5B1%5D=A+%26+7'
+    """
+    return "&".join(
+        f"{_quote_name(name)}={value if _NEEDS_NO_QUOTES(value) else quote_plus(value)}"
+        for name, value in fields
+    )
+
+
+@lru_cache(maxsize=8192)
+def _quote_name(name: str) -> str:
+    return quote_plus(name)
 
 
 def _receive(response: requests.Response, sink: BinaryIO, *, is_file: bool) -> Answer | Failure:

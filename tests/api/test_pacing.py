@@ -172,6 +172,14 @@ def test_a_folder_that_cannot_be_made_is_said(
         machine_budget("https://one.example.org", 10)
 
 
+def test_a_ledger_that_is_broken_is_named(tmp_path: Path, ledger: RequestLedger) -> None:
+    ledger.acquire(5)
+    (database,) = tmp_path.glob("*.sqlite")
+    database.write_bytes(b"no database " * 400)
+    with pytest.raises(ConfigError, match=r"\.sqlite, where .* Remove the file"):
+        ledger.acquire(5)
+
+
 def test_threads_together_keep_to_the_budget(ledger: RequestLedger, clock: Clock) -> None:
     budget = MachineBudget(ledger, 50)
     threads = [

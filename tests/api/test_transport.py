@@ -11,10 +11,14 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from redcap_dagster.api import RedcapClient, RetryPolicy
+from redcap_dagster.api.transport import encode_form
 from redcap_dagster.errors import AnswerError, ConfigError, TransportError
 
 TOKEN = "0123456789ABCDEF0123456789ABCDEF"
@@ -255,3 +259,11 @@ def test_the_log_names_the_reason_and_nothing_else(
     assert "failed (server_error); sending it again in " in ours[0]
     assert TOKEN not in caplog.text
     assert "Sentinel-Smith" not in caplog.text
+
+
+_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+@given(fields=st.lists(st.tuples(_TEXT, _TEXT)))
+def test_a_form_is_encoded_as_the_standard_library_does(fields: list[tuple[str, str]]) -> None:
+    assert encode_form(fields) == urlencode(fields)
