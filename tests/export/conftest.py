@@ -3,7 +3,9 @@
 import csv
 import io
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -56,24 +58,31 @@ def rows_of(export: StudyExport) -> list[Row]:
 
 
 Serve = Callable[..., Served]
+ServeXml = Callable[..., Served]
 
 
 @pytest.fixture
-def serve() -> Iterator[Serve]:
-    """Serves a made-up study."""
-    with RedcapEmulator() as emulator:
-        clients = []
+def serve_xml() -> Iterator[ServeXml]:
+    """Serves a project from its XML."""
+    with RedcapEmulator() as emulator, ExitStack() as clients:
 
-        def _serve(
-            shape: Shape = "everything", records: int = 25, columns: int | None = None
-        ) -> Served:
-            made = synthetic_project(records, seed=3, shape=shape, columns=columns)
-            token = emulator.add_project(made)
+        def _serve(project_xml: str | Path, **options: Any) -> Served:
+            token = emulator.add_project(project_xml, **options)
             policy = RetryPolicy(retries=4, sleep=lambda _: None)
             client = RedcapClient(emulator.url, token, retries=policy, requests_per_minute=60_000)
-            clients.append(client)
+            clients.enter_context(client)
             return Served(emulator, token, client, read_design(client))
 
         yield _serve
-        for client in clients:
-            client.close()
+
+
+@pytest.fixture
+def serve(serve_xml: ServeXml) -> Serve:
+    """Serves a made-up study."""
+
+    def _serve(
+        shape: Shape = "everything", records: int = 25, columns: int | None = None
+    ) -> Served:
+        return serve_xml(synthetic_project(records, seed=3, shape=shape, columns=columns))
+
+    return _serve
