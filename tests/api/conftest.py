@@ -76,7 +76,7 @@ class ScriptedServer:
             if not first.startswith(b"POST"):
                 connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")  # TLS spoken to us
                 return
-            head, body = _read_request(connection, first)
+            head, body = read_request(connection, first)
             with self._lock:
                 self.heads.append(head)
                 self.bodies.append(body)
@@ -93,15 +93,26 @@ class ScriptedServer:
                 connection.recv(1)
 
 
-def _read_request(connection: socket.socket, data: bytes) -> tuple[str, bytes]:
+def read_request(connection: socket.socket, data: bytes) -> tuple[str, bytes]:
+    """Head and body of a request of which some bytes came.
+
+    To close a connection before all of it was read is to reset it: the answer may be lost.
+    """
     while b"\r\n\r\n" not in data:
-        data += connection.recv(65536)
+        data += _receive(connection)
     head, _, body = data.partition(b"\r\n\r\n")
     text = head.decode()
     length = int(text.lower().split("content-length:")[1].split("\r\n")[0])
     while len(body) < length:
-        body += connection.recv(65536)
+        body += _receive(connection)
     return text, body
+
+
+def _receive(connection: socket.socket) -> bytes:
+    data = connection.recv(65536)
+    if not data:
+        raise ConnectionResetError("The client left in the middle of its request.")
+    return data
 
 
 @pytest.fixture(autouse=True)

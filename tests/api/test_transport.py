@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from redcap_dagster.api import RedcapClient, RetryPolicy
 from redcap_dagster.api.transport import encode_form
 from redcap_dagster.errors import AnswerError, ConfigError, TransportError
+from tests.api.conftest import read_request
 
 TOKEN = "0123456789ABCDEF0123456789ABCDEF"
 ROWS = "record_id,name\n1,Sentinel-Smith\n"
@@ -157,11 +158,11 @@ def tls_url(certificate: Path) -> Iterator[str]:
                 return  # the listener was closed: the test is over
             try:
                 with context.wrap_socket(connection, server_side=True) as secure:
-                    secure.recv(65536)
+                    read_request(secure, b"")
                     secure.sendall(
                         b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\n15.0.0"
                     )
-            except ssl.SSLError:
+            except (ssl.SSLError, ConnectionError):
                 connection.close()  # the client did not trust us
 
     threading.Thread(target=serve, daemon=True).start()

@@ -1,0 +1,62 @@
+"""A passing failure is tried again, after the wait that the server asks for."""
+
+import io
+from typing import Any
+
+import pytest
+
+from redcap_dagster.api import RedcapClient
+from redcap_dagster.errors import RateLimitedError
+from tests.api.bad_answers import HTML, ROWS
+
+
+def test_a_passing_failure_is_retried_and_leaves_no_trace_in_the_file(
+    client: RedcapClient, server: Any, waits: list[float]
+) -> None:
+    server.answers(server.http(HTML, 502), server.http(ROWS[:-1]), server.http(ROWS))
+    file = io.BytesIO()
+
+    assert client.stream_records_csv(file) == len(ROWS)
+    assert file.getvalue() == ROWS.encode()
+    assert waits == [1.0, 2.0]
+    stats = client.stats
+    assert (stats.requests, stats.retries, stats.failures, stats.waited_s) == (3, 2, 2, 3.0)
+
+
+def test_retry_after_in_seconds_and_as_a_date_is_obeyed(
+    make_client: Any, server: Any, waits: list[float]
+) -> None:
+    held: list[float] = []
+
+    class Budget:
+        def acquire(self) -> float:
+            return 0.0
+
+        def hold_off(self, seconds: float) -> None:
+            held.append(seconds)
+
+    server.answers(
+        server.http("", 429, Retry_After="7"),
+        server.http(
+            "",
+            503,
+            Date="Mon, 01 Jan 2024 00:00:00 GMT",
+            Retry_After="Mon, 01 Jan 2024 00:00:30 GMT",
+        ),
+        server.http(ROWS),
+    )
+
+    assert make_client(budget=Budget()).export_records_csv() == ROWS.encode()
+    assert waits == [7.0, 30.0]
+    assert held == [7.0, 30.0]
+
+
+def test_a_wait_longer_than_anyone_waits_is_told_to_the_caller(
+    client: RedcapClient, server: Any, waits: list[float]
+) -> None:
+    server.answers(server.http("", 429, Retry_After="86400"))
+
+    with pytest.raises(RateLimitedError) as caught:
+        client.export_version()
+
+    assert (caught.value.retry_after_s, caught.value.attempts, waits) == (86400.0, 1, [])
