@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 import pyarrow as pa
 
-from redcap_dagster.api import RedcapClient
+from redcap_dagster.api import RedcapClient, columns
 from redcap_dagster.errors import RequestRejectedError
 from redcap_dagster.project import ProjectAnswers, RedcapProject
 from redcap_dagster.tables import TableColumn, TableSpec
@@ -280,25 +280,25 @@ SMALL_TABLES: dict[str, SmallTable] = {
             ("instrument_name",),
             lambda client, _: client.export_instruments(),
         ),
-        SmallTable("arms", "Arms", ("arm_num", "name"), ("arm_num",), _read_arms),
+        SmallTable("arms", "Arms", columns.ARMS, ("arm_num",), _read_arms),
         SmallTable(
             "events",
             "Events",
-            ("event_name", "arm_num", "unique_event_name", "custom_event_label", "event_id"),
+            columns.EVENTS,
             ("unique_event_name",),
             _read_events,
         ),
         SmallTable(
             "form_event_mappings",
             "Form-event mappings",
-            ("arm_num", "unique_event_name", "form"),
+            columns.FORM_EVENT_MAPPINGS,
             ("unique_event_name", "form"),
             _read_mappings,
         ),
         SmallTable(
             "repeating_instruments_events",
             "Repeating instruments and events",
-            ("event_name", "form_name", "custom_form_label"),
+            columns.REPEATING_INSTRUMENTS_EVENTS,
             ("event_name", "form_name"),
             _read_repeats,
         ),
@@ -333,12 +333,7 @@ SMALL_TABLES: dict[str, SmallTable] = {
         SmallTable(
             "data_access_groups",
             "Data access groups",
-            (
-                "data_access_group_name",
-                "unique_group_name",
-                "data_access_group_id",
-                "usernames",
-            ),
+            (*columns.DATA_ACCESS_GROUPS, "usernames"),
             ("unique_group_name",),
             _read_groups,
         ),
@@ -348,13 +343,7 @@ SMALL_TABLES: dict[str, SmallTable] = {
             (
                 "form_name",
                 "unique_event_name",
-                "email",
-                "email_occurrence",
-                "identifier",
-                "record",
-                "invitation_sent_status",
-                "invitation_send_time",
-                "response_status",
+                *(name for name in columns.SURVEY_PARTICIPANTS if name not in _OPENS_A_SURVEY),
             ),
             (),  # an anonymous participant has neither address nor record
             _read_survey_participants,
