@@ -53,6 +53,7 @@ def redcap_assets(
     drift_policy: Mapping[DriftKind, DriftPolicy] | None = None,
     deidentification: DeidentificationOptions | None = None,
     freshness_policy: dg.FreshnessPolicy | None = None,
+    partitioned_checks: bool = False,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Make the decorated function the body of a study's assets.
 
@@ -103,11 +104,16 @@ def redcap_assets(
             (`docs/privacy.md`). None for nothing.
         freshness_policy: How old each table may get (`docs/assets.md`), where the translator gives
             it no policy of its own. None for any age.
+        partitioned_checks: Whether the checks of records, instruments and findings have a result
+            for each partition (`docs/partitions.md`), not one for all partitions of a run. A
+            preview of Dagster, which warns of it.
 
     Raises:
         ConfigError: Two tables get the same asset key, an option names what is not there, or
             `out_dir` is a place that nothing can be published in.
     """
+    if partitioned_checks and partitions_def is None:
+        raise ConfigError("partitioned_checks needs partitions_def: the partitions of the records.")
     translator = translator or DagsterRedcapTranslator()
     prefix = [key_prefix] if isinstance(key_prefix, str) else list(key_prefix or [])
     specs: list[dg.AssetSpec] = []
@@ -149,13 +155,16 @@ def redcap_assets(
         hands_over_frames=io_manager_key is not None,
         drift_policy=policy,
         deidentification=deidentification,
+        partitioned_checks=partitioned_checks,
     )
 
     def decorate(function: Callable[..., Any]) -> dg.AssetsDefinition:
         assets = dg.multi_asset(
             name=name or _op_name(prefix, project),
             specs=specs,
-            check_specs=plan_checks(props_by_key, quality, policy),
+            check_specs=plan_checks(
+                props_by_key, quality, policy, partitions_def if partitioned_checks else None
+            ),
             can_subset=True,
             backfill_policy=backfill_policy,
             pool=pool,
@@ -192,6 +201,7 @@ def build_redcap_assets(
     drift_policy: Mapping[DriftKind, DriftPolicy] | None = None,
     deidentification: DeidentificationOptions | None = None,
     freshness_policy: dg.FreshnessPolicy | None = None,
+    partitioned_checks: bool = False,
 ) -> dg.AssetsDefinition:
     """A study's assets, ready for `dg.Definitions(assets=[...])`.
 
@@ -220,6 +230,7 @@ def build_redcap_assets(
         drift_policy: See there.
         deidentification: See there.
         freshness_policy: See there.
+        partitioned_checks: See there.
     """
 
     @redcap_assets(
@@ -244,6 +255,7 @@ def build_redcap_assets(
         drift_policy=drift_policy,
         deidentification=deidentification,
         freshness_policy=freshness_policy,
+        partitioned_checks=partitioned_checks,
     )
     def study_assets(context: dg.AssetExecutionContext) -> Iterator[RedcapEvent]:
         redcap = getattr(context.resources, resource_key)

@@ -7,6 +7,7 @@ import dagster as dg
 
 from redcap_dagster.errors import ConfigError
 from redcap_dagster.orchestration.checks import SCHEMA_CHECK
+from redcap_dagster.orchestration.kinds import RECORD_KINDS
 from redcap_dagster.orchestration.translator import RedcapTableProps
 from redcap_dagster.project import DEFAULT_DRIFT_POLICY, DriftKind, DriftPolicy
 from redcap_dagster.quality import QUALITY_RULES, CustomRule, QualityOptions, read_custom_rules
@@ -27,8 +28,15 @@ def plan_checks(
     props_by_key: Mapping[dg.AssetKey, RedcapTableProps],
     quality: QualityOptions | None,
     drift_policy: Mapping[DriftKind, DriftPolicy] = DEFAULT_DRIFT_POLICY,
+    partitions_def: dg.PartitionsDefinition[str] | None = None,
 ) -> list[dg.AssetCheckSpec]:
     """Every check of a study's tables.
+
+    Args:
+        props_by_key: The tables.
+        quality: Which rules run; None for none.
+        drift_policy: What kinds of changes of the design are worth.
+        partitions_def: Partitions of the records, where each shall have results of its own.
 
     Raises:
         ConfigError: The file of custom rules cannot be read.
@@ -36,7 +44,13 @@ def plan_checks(
     return [
         spec
         for key, props in props_by_key.items()
-        for spec in _checks_of_table(key, props, quality, drift_policy)
+        for spec in _checks_of_table(
+            key,
+            props,
+            quality,
+            drift_policy,
+            partitions_def if props.kind in RECORD_KINDS else None,
+        )
     ]
 
 
@@ -45,14 +59,21 @@ def _checks_of_table(
     props: RedcapTableProps,
     quality: QualityOptions | None,
     drift_policy: Mapping[DriftKind, DriftPolicy],
+    partitions_def: dg.PartitionsDefinition[str] | None,
 ) -> Iterator[dg.AssetCheckSpec]:
     if props.kind == "instrument":
-        yield dg.AssetCheckSpec(SCHEMA_CHECK, asset=key, description=_SCHEMA_DESCRIPTION)
+        yield dg.AssetCheckSpec(
+            SCHEMA_CHECK,
+            asset=key,
+            description=_SCHEMA_DESCRIPTION,
+            partitions_def=partitions_def,
+        )
     elif props.kind == "records":
         yield dg.AssetCheckSpec(
             COMPLETE_EXTRACT,
             asset=key,
             description="Every record that was asked for came, and every row is in the table.",
+            partitions_def=partitions_def,
         )
     elif props.kind == "metadata":
         yield dg.AssetCheckSpec(
@@ -62,11 +83,14 @@ def _checks_of_table(
             blocking="block" in drift_policy.values(),
         )
     if quality is not None:
-        yield from _rules_of_table(key, props, quality)
+        yield from _rules_of_table(key, props, quality, partitions_def)
 
 
 def _rules_of_table(
-    key: dg.AssetKey, props: RedcapTableProps, quality: QualityOptions
+    key: dg.AssetKey,
+    props: RedcapTableProps,
+    quality: QualityOptions,
+    partitions_def: dg.PartitionsDefinition[str] | None,
 ) -> Iterator[dg.AssetCheckSpec]:
     if props.kind == "quality_findings":
         for name, rules in plan_custom_checks(quality).items():
@@ -77,6 +101,7 @@ def _rules_of_table(
                 if len(rules) == 1
                 else f"{len(rules)} custom rules of the study.",
                 blocking=any(_blocks(rule, quality) for rule in rules),
+                partitions_def=partitions_def,
             )
         return
     for name in _names_of_rules(props):
@@ -88,6 +113,7 @@ def _rules_of_table(
                 asset=key,
                 description=f"{letter}{rule.title}",
                 blocking=name in quality.blocking,
+                partitions_def=partitions_def,
             )
 
 

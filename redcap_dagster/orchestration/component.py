@@ -137,6 +137,11 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         examples=["event", "arm", {"data_access_groups": ["north", "south"]}],
         json_schema_extra=pointed_at,
     )
+    partitioned_checks: bool = Field(
+        default=False,
+        description="Whether checks have a result for each partition, not one for all partitions "
+        "of a run. A preview of Dagster.",
+    )
     change_sensor: bool | ChangeSensorSettings = Field(
         default=False,
         description="A sensor that runs what changed in REDCap. It is off until you turn it on in "
@@ -292,6 +297,7 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
             op_tags=self.op_tags,
             io_manager_key=self.io_manager_key,
             required_resource_keys={self._resource_key},
+            partitioned_checks=self.partitioned_checks,
         )
         def study_assets(context: dg.AssetExecutionContext) -> Iterator[RedcapEvent]:
             yield from self.execute(context, getattr(context.resources, self._resource_key))

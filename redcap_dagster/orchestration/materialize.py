@@ -7,12 +7,14 @@ import dagster as dg
 
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.export import ExportSettings, read_design
+from redcap_dagster.orchestration.check_of_partition import evaluation_of_partition
 from redcap_dagster.orchestration.handed_over import value_of_output
 from redcap_dagster.orchestration.kinds import RECORD_KINDS
 from redcap_dagster.orchestration.lineage import column_lineage
 from redcap_dagster.orchestration.metadata import RawMetadata, table_metadata
 from redcap_dagster.orchestration.own_tables import OwnTables
 from redcap_dagster.orchestration.partition_export import PartitionExport, PublishedPartition
+from redcap_dagster.orchestration.published_checks import check_published
 from redcap_dagster.orchestration.selection import warn_of_other_groups
 from redcap_dagster.orchestration.step import Step
 from redcap_dagster.orchestration.step_checks import StepChecks
@@ -21,7 +23,7 @@ from redcap_dagster.orchestration.translator import RedcapTableProps
 from redcap_dagster.project import DesignChange, RedcapProject, check_same_project, diff_projects
 from redcap_dagster.tables import open_shelf
 
-RedcapEvent: TypeAlias = dg.MaterializeResult[Any] | dg.AssetCheckResult
+RedcapEvent: TypeAlias = dg.MaterializeResult[Any] | dg.AssetCheckResult | dg.AssetCheckEvaluation
 
 _MOST_CHANGES_LOGGED = 20
 
@@ -41,8 +43,9 @@ def materialize_study(
         settings: How to export.
 
     Yields:
-        One result for each selected asset, after everything of its partition was published; a
-        check result for each check that was selected without its asset.
+        One result for each selected asset, after everything of its partition was published, and
+        in a run of several partitions an evaluation of each check for each, where checks have
+        partitions; then what came of the checks that were selected without their asset.
 
     Raises:
         RedcapDagsterError: It could not be done; what readers see is unchanged.
@@ -51,17 +54,22 @@ def materialize_study(
     check_same_project(study.project, live)
     _log_design_changes(context, study.project, live)
     step = Step(context, study, client, settings, live)
-    checks = StepChecks(step)
     own_tables = OwnTables(context, study, client, live)
     plan = step.plan()
     if any(study.props[key].kind in RECORD_KINDS for _, keys in plan for key in keys):
         warn_of_other_groups(context, client, live, step.partition_keys())
+    together = StepChecks(step)
     published = [
-        PartitionExport(step, checks, partition_key, keys).publish(own_tables)
+        PartitionExport(
+            step,
+            StepChecks(step) if study.partitioned_checks else together,
+            partition_key,
+            keys,
+        ).publish(own_tables)
         for partition_key, keys in plan
     ]
-    yield from _report(step, checks, [item for item in published if item is not None])
-    yield from checks.check_again()
+    yield from _report(step, [item for item in published if item is not None])
+    yield from check_published(step)
     own_tables.refuse_if_nothing_is_left()
 
 
@@ -88,16 +96,14 @@ def _change_sentence(change: DesignChange) -> str:
     return f"{what} {change.kind}"
 
 
-def _report(
-    step: Step, checks: StepChecks, published: Sequence[PublishedPartition]
-) -> Iterator[RedcapEvent]:
+def _report(step: Step, published: Sequence[PublishedPartition]) -> Iterator[RedcapEvent]:
     """Tell Dagster of every table that was written, selected or not."""
     for key, props in step.study.props.items():
         written = [item for item in published if item.wrote(props.name)]
         if not written:
             continue
         if key in step.context.selected_asset_keys:
-            yield _result(step, checks, key, props, written)
+            yield from _results(step, key, props, written)
             continue
         # Written with what was selected: `rejected_values` with its instrument, say.
         for item in written:
@@ -108,30 +114,38 @@ def _report(
             )
 
 
-def _result(
+def _results(
     step: Step,
-    checks: StepChecks,
     key: dg.AssetKey,
     props: RedcapTableProps,
     written: Sequence[PublishedPartition],
-) -> RedcapEvent:
-    check_results = checks.results(key, [item.extract for item in written])
+) -> Iterator[RedcapEvent]:
+    checks = step.checks_of(key)
+    apart = step.is_checked_by_partition(key) and step.context.has_partition_key_range
+    check_results = (
+        [] if apart else written[0].checks.results(checks, [item.extract for item in written])
+    )
     value = value_of_output(step.study, props.name, [item.partition_key for item in written])
     if len(written) == 1:
-        return dg.MaterializeResult(
+        yield dg.MaterializeResult(
             asset_key=key,
             metadata=_metadata(step, props, written[0]),
             data_version=dg.DataVersion(written[0].extract.tables[props.name].sha256),
             check_results=check_results,
             **value,
         )
-    # A run of several partitions yields one result an asset; what is said of each partition
-    # is said apart. A data version would be taken for every partition's, so there is none.
-    for item in written:
-        step.context.add_asset_metadata(
-            _metadata(step, props, item), asset_key=key, partition_key=item.partition_key
-        )
-    return dg.MaterializeResult(asset_key=key, check_results=check_results, **value)
+    else:
+        # A run of several partitions yields one result an asset; what is said of each partition
+        # is said apart. A data version would be taken for every partition's, so there is none.
+        for item in written:
+            step.context.add_asset_metadata(
+                _metadata(step, props, item), asset_key=key, partition_key=item.partition_key
+            )
+        yield dg.MaterializeResult(asset_key=key, check_results=check_results, **value)
+    for item in written if apart else ():
+        if item.partition_key is not None:
+            for result in item.checks.results(checks, [item.extract]):
+                yield evaluation_of_partition(step.context, result, item.partition_key)
 
 
 def _metadata(

@@ -38,11 +38,13 @@ class PublishedPartition:
         partition_key: The partition; None for the study's own shelf.
         extract: What was published.
         progress: What the export of records did; nothing where none was needed.
+        checks: What was found in its rows, with those of other partitions or without.
     """
 
     partition_key: str | None
     extract: PublishedExtract
     progress: ExportProgress
+    checks: StepChecks
 
     def wrote(self, table: str) -> bool:
         """Whether this export made the table, rather than keeping it from an older one."""
@@ -95,7 +97,7 @@ class PartitionExport:
             with self._open_writer() as writer:
                 self._write_own(writer, own)
                 extract = self._publish(writer, None, may_stay)
-            return PublishedPartition(self._partition_key, extract, ExportProgress())
+            return self._published(extract, ExportProgress())
         with self._open_export() as export:
             while True:
                 mark = self._checks.mark()
@@ -105,13 +107,16 @@ class PartitionExport:
                     if export.settle():
                         extract = self._publish(writer, export, may_stay)
                         export.done()
-                        return PublishedPartition(self._partition_key, extract, export.progress)
+                        return self._published(extract, export.progress)
                 self._step.context.log.info(
                     "%d records were changed while they were exported: they are read again, and "
                     "the tables are made anew.",
                     export.progress.records_read_again,
                 )
                 self._checks.go_back(mark)
+
+    def _published(self, extract: PublishedExtract, progress: ExportProgress) -> PublishedPartition:
+        return PublishedPartition(self._partition_key, extract, progress, self._checks)
 
     @cached_property
     def _selection(self) -> RecordSelection:

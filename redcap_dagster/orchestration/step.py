@@ -9,7 +9,7 @@ import dagster as dg
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.export import ExportSettings
 from redcap_dagster.orchestration.deidentification import plan_deidentifier
-from redcap_dagster.orchestration.kinds import PARTITIONED_KINDS
+from redcap_dagster.orchestration.kinds import PARTITIONED_KINDS, RECORD_KINDS
 from redcap_dagster.orchestration.study import StudyAssets
 from redcap_dagster.orchestration.translator import RedcapTableProps
 from redcap_dagster.privacy import Deidentifier
@@ -54,6 +54,15 @@ class Step:
         others = [key for key in selected if key not in parts]
         own: list[tuple[str | None, list[dg.AssetKey]]] = [(None, others)] if others else []
         return own + [(key, parts) for key in self.context.partition_keys if parts]
+
+    def is_checked_by_partition(self, key: dg.AssetKey) -> bool:
+        """Whether the checks of an asset have a result for each of its partitions."""
+        return self.study.partitioned_checks and self.study.props[key].kind in RECORD_KINDS
+
+    def checks_of(self, key: dg.AssetKey) -> list[dg.AssetCheckKey]:
+        """The selected checks of an asset, in a fixed order."""
+        selected = self.context.selected_asset_check_keys
+        return sorted((item for item in selected if item.asset_key == key), key=str)
 
     def partition_keys(self) -> Sequence[str]:
         """Every partition of the study's records; none without partitions."""

@@ -1,19 +1,17 @@
-"""The asset checks of a step: judges rows while they are exported, or tables published before."""
+"""What a step's asset checks find: in rows while they are exported, or in published tables."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TypeAlias
 
 import dagster as dg
 
-from redcap_dagster.errors import TableError
 from redcap_dagster.orchestration.check_plan import (
     COMPLETE_EXTRACT,
     DATA_DICTIONARY_CURRENT,
     rules_of_check,
 )
 from redcap_dagster.orchestration.checks import SCHEMA_CHECK, SchemaCheck, SchemaMark, rule_result
-from redcap_dagster.orchestration.deidentification import refuse_checks_alone
 from redcap_dagster.orchestration.extract_checks import (
     complete_extract_result,
     data_dictionary_result,
@@ -21,16 +19,15 @@ from redcap_dagster.orchestration.extract_checks import (
 from redcap_dagster.orchestration.findings import FindingsWriter, judge_published
 from redcap_dagster.orchestration.partitions import parse_partition
 from redcap_dagster.orchestration.step import Step
+from redcap_dagster.orchestration.translator import RedcapTableProps
 from redcap_dagster.quality import QualityJudge, QualityOptions, plan_quality
 from redcap_dagster.tables import (
-    RECORDS,
     REJECTED_VALUES,
     ExtractWriter,
     Location,
     PublishedExtract,
     SplitChunk,
     current_extract,
-    find_shelves,
     plan_tables,
     read_published,
 )
@@ -42,7 +39,7 @@ _CHECKS_OF_TABLES = frozenset({SCHEMA_CHECK, COMPLETE_EXTRACT, DATA_DICTIONARY_C
 
 
 class StepChecks:
-    """Judges what a step exports, over all its partitions.
+    """Judges what it is given: all partitions of a step together, or one of them.
 
     Args:
         step: What is selected, and the study as it is now.
@@ -102,62 +99,62 @@ class StepChecks:
             events=events,
         )
 
-    def results(
-        self, key: dg.AssetKey, extracts: Sequence[PublishedExtract]
-    ) -> list[dg.AssetCheckResult]:
-        """The results of an asset's selected checks.
-
-        Args:
-            key: The asset.
-            extracts: What was published with its table, one for each partition.
-        """
-        return [
-            self._result(check_key, extracts)
-            for check_key in sorted(self._step.context.selected_asset_check_keys, key=str)
-            if check_key.asset_key == key
-        ]
-
-    def check_again(self) -> Iterator[dg.AssetCheckResult]:
-        """Judge what was published before, for checks that are selected without their asset.
+    def judge_published(self, checks: Sequence[dg.AssetCheckKey], shelf: Location) -> None:
+        """Judge what was published on a shelf as some checks need it, in place of an export.
 
         Raises:
-            TableError: Nothing was published that they could judge.
-            ConfigError: Published tables are de-identified, and a check needs raw values.
+            TableError: `records` is not there, or of another export than a table that rules judge.
         """
-        context = self._step.context
-        wanted = [
-            check_key
-            for check_key in sorted(context.selected_asset_check_keys, key=str)
-            if check_key.asset_key not in context.selected_asset_keys
+        props = [self._step.study.props[item.asset_key] for item in checks]
+        for item, own in zip(checks, props, strict=True):
+            if item.name == SCHEMA_CHECK:
+                check = self._schema_check(own.name)
+                check.judge(read_published(shelf, own.name))
+                check.count_rejected(read_published(shelf, REJECTED_VALUES))
+        ruled = [
+            own
+            for item, own in zip(checks, props, strict=True)
+            if item.name not in _CHECKS_OF_TABLES
         ]
-        refuse_checks_alone(self._step.study, wanted)
-        rules = [item for item in wanted if item.name not in _CHECKS_OF_TABLES]
-        if rules:
-            self._judge_again([item.asset_key for item in rules])
-        for check_key in wanted:
-            key = check_key.asset_key
-            shelves = self._shelves_with(self._step.study.props[key].name)
-            if check_key.name == SCHEMA_CHECK:
-                yield self._schema_again(key, shelves)
-            elif check_key.name == COMPLETE_EXTRACT:
-                extracts = [current_extract(shelf) for shelf in shelves]
-                yield complete_extract_result(key, extracts, looks_at_files=True)
-            elif check_key.name == DATA_DICTIONARY_CURRENT:
-                yield self._drift_result(key)
-            else:
-                yield self._rule_result(key, check_key.name)
+        if ruled:
+            self._run_rules(shelf, ruled)
+
+    def results(
+        self,
+        checks: Sequence[dg.AssetCheckKey],
+        extracts: Sequence[PublishedExtract],
+        *,
+        looks_at_files: bool = False,
+    ) -> list[dg.AssetCheckResult]:
+        """The results of some checks of one asset.
+
+        Args:
+            checks: The checks.
+            extracts: What was published with the asset's table, one for each partition.
+            looks_at_files: Whether to compare the files with the manifest too.
+        """
+        return [self._result(item, extracts, looks_at_files=looks_at_files) for item in checks]
 
     def _result(
-        self, check_key: dg.AssetCheckKey, extracts: Sequence[PublishedExtract]
+        self,
+        check: dg.AssetCheckKey,
+        extracts: Sequence[PublishedExtract],
+        *,
+        looks_at_files: bool,
     ) -> dg.AssetCheckResult:
-        key = check_key.asset_key
-        if check_key.name == SCHEMA_CHECK:
-            return self._schema_check(self._step.study.props[key].name).result(key)
-        if check_key.name == COMPLETE_EXTRACT:
-            return complete_extract_result(key, extracts, looks_at_files=False)
-        if check_key.name == DATA_DICTIONARY_CURRENT:
-            return self._drift_result(key)
-        return self._rule_result(key, check_key.name)
+        step, key = self._step, check.asset_key
+        if check.name == SCHEMA_CHECK:
+            return self._schema_check(step.study.props[key].name).result(key)
+        if check.name == COMPLETE_EXTRACT:
+            return complete_extract_result(key, extracts, looks_at_files=looks_at_files)
+        if check.name == DATA_DICTIONARY_CURRENT:
+            return data_dictionary_result(
+                key, step.study.project, step.live, step.study.drift_policy
+            )
+        instrument = step.study.props[key].spec.instrument
+        rules = rules_of_check(step.study.quality or QualityOptions(), check.name)
+        outcomes = [self._judge.outcome(rule, instrument) for rule in rules]
+        return rule_result(key, check.name, outcomes)
 
     @cached_property
     def _judge(self) -> QualityJudge:
@@ -166,65 +163,29 @@ class StepChecks:
         return QualityJudge(plan_quality(step.live, step.study.quality, hidden_fields=hidden))
 
     def _schema_check(self, table: str) -> SchemaCheck:
+        """The `schema` check of an instrument's table, over everything that is judged."""
         if table not in self._schema_checks:
-            self._schema_checks[table] = self._plan_schema_check(table)
+            # An instrument that is gone since the snapshot is judged by the snapshot.
+            study = self._step.study
+            self._schema_checks[table] = next(
+                SchemaCheck(project, spec.instrument, study.table_options)
+                for project in (self._step.live, study.project)
+                for spec in plan_tables(project, options=study.table_options)
+                if spec.name == table
+            )
         return self._schema_checks[table]
 
-    def _plan_schema_check(self, table: str) -> SchemaCheck:
-        # An instrument that is gone since the snapshot is judged by the snapshot.
-        study = self._step.study
-        return next(
-            SchemaCheck(project, spec.instrument, study.table_options)
-            for project in (self._step.live, study.project)
-            for spec in plan_tables(project, options=study.table_options)
-            if spec.name == table
-        )
-
-    def _schema_again(self, key: dg.AssetKey, shelves: Sequence[Location]) -> dg.AssetCheckResult:
-        table = self._step.study.props[key].name
-        check = self._plan_schema_check(table)
-        for shelf in shelves:
-            check.judge(read_published(shelf, table))
-            check.count_rejected(read_published(shelf, REJECTED_VALUES))
-        return check.result(key)
-
-    def _judge_again(self, keys: Sequence[dg.AssetKey]) -> None:
-        step = self._step
-        props = [step.study.props[key] for key in dict.fromkeys(keys)]
+    def _run_rules(self, shelf: Location, props: Sequence[RedcapTableProps]) -> None:
+        live = self._step.live
         tables = {
             item.spec.instrument: item.name
             for item in props
-            if item.spec.instrument in step.live.instruments_by_name
+            if item.spec.instrument in live.instruments_by_name
         }
-        judges_records = any(item.kind != "instrument" for item in props)
-        for shelf in self._shelves_with(next(iter(tables.values()), RECORDS)):
-            partition = current_extract(shelf).facts["partition"]
-            judge_published(
-                self._judge,
-                shelf,
-                tables,
-                judges_records=judges_records,
-                events=parse_partition(partition, step.live).events,
-            )
-
-    def _shelves_with(self, table: str) -> list[Location]:
-        """The study's shelf and those of its partitions, where they hold a table."""
-        out_dir = self._step.study.out_dir
-        shelves = [
-            shelf for shelf in find_shelves(out_dir) if table in current_extract(shelf).tables
-        ]
-        if not shelves:
-            raise TableError(
-                f"There is no published table {table} in {out_dir} to check. Materialize it first."
-            )
-        return shelves
-
-    def _drift_result(self, key: dg.AssetKey) -> dg.AssetCheckResult:
-        study = self._step.study
-        return data_dictionary_result(key, study.project, self._step.live, study.drift_policy)
-
-    def _rule_result(self, key: dg.AssetKey, check: str) -> dg.AssetCheckResult:
-        study = self._step.study
-        instrument = study.props[key].spec.instrument
-        rules = rules_of_check(study.quality or QualityOptions(), check)
-        return rule_result(key, check, [self._judge.outcome(rule, instrument) for rule in rules])
+        judge_published(
+            self._judge,
+            shelf,
+            tables,
+            judges_records=any(item.kind != "instrument" for item in props),
+            events=parse_partition(current_extract(shelf).facts["partition"], live).events,
+        )

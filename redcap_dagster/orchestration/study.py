@@ -31,6 +31,7 @@ class StudyAssets:
         hands_over_frames: Whether an IO manager is handed each table as a pandas frame.
         drift_policy: What each kind of change of the design is worth.
         deidentification: What is taken out of the tables; None for nothing.
+        partitioned_checks: Whether checks have a result for each partition of the records.
     """
 
     project: RedcapProject
@@ -45,6 +46,7 @@ class StudyAssets:
         default_factory=lambda: DEFAULT_DRIFT_POLICY
     )
     deidentification: DeidentificationOptions | None = None
+    partitioned_checks: bool = False
 
     def shelf(self, partition_key: str | None) -> Location:
         """The place that a partition's tables are published in; None for the study's own.

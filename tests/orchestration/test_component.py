@@ -19,7 +19,7 @@ import yaml
 from dagster.components.testing import create_defs_folder_sandbox
 from dagster.components.testing.test_cases import TestTranslation
 
-from redcap_dagster import RedcapProjectComponent, RedcapTableProps
+from redcap_dagster import RedcapProjectComponent, RedcapTableProps, record_partitions
 from redcap_dagster.destinations import Destination
 from redcap_dagster.errors import ConfigError
 from redcap_dagster.logic import LogicOptions
@@ -512,6 +512,19 @@ def test_partitions_by_event_arm_and_group_come_from_the_yaml(load: Load) -> Non
     ]
     _, defs = load(partitions={"data_access_groups": ["north"]})
     assert keys_of(defs, "records") == ["group-north", "no-group"]
+
+
+def test_checks_for_each_partition_come_from_the_yaml(load: Load) -> None:
+    def partitions_of(check: str, table: str) -> object:
+        key = dg.AssetCheckKey(dg.AssetKey(["lungs", table]), check)
+        return defs.resolve_asset_graph().get(key).partitions_def
+
+    _, defs = load(record_buckets=2)
+    assert partitions_of("schema", "spirometry") is None
+    with pytest.warns(dg.PreviewWarning, match="partitions_def on an AssetCheckSpec"):
+        _, defs = load(record_buckets=2, partitioned_checks=True)
+    assert partitions_of("schema", "spirometry") == record_partitions(2)
+    assert partitions_of("data_dictionary_current", "metadata") is None
 
 
 def test_the_sensor_comes_from_the_yaml_and_is_off(load: Load) -> None:
