@@ -209,6 +209,12 @@ class BlockCutter:
             asked |= rows.space.is_asked(rows.keys, share.events, share.instruments)
         return rows.keys[asked]
 
+    def cells_from(self, first: int) -> int:
+        """Cells of all answers for the records from one on."""
+        return sum(
+            (group.row_count - group.rows_until(first)) * group.columns for group in self._groups
+        )
+
     def cut(self, first: int, cells: int) -> Block:
         """The block that begins with a record.
 
@@ -311,6 +317,11 @@ class _Group:
         self.columns = self._row_columns + sum(self._widths.values())
         self.widest_instrument = self._row_columns + max(self._widths.values(), default=0)
         self._rows_before = _rows_before(rows, share)
+
+    @property
+    def row_count(self) -> int:
+        """Rows of all records."""
+        return int(self._rows_before[-1])
 
     def rows_until(self, record: int) -> int:
         """Rows of all records before one."""

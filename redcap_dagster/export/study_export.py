@@ -3,15 +3,15 @@
 import json
 import logging
 import threading
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,25 +21,22 @@ from redcap_dagster.api import RedcapClient
 from redcap_dagster.errors import ConfigError, ExportError, RequestRejectedError
 from redcap_dagster.export.asking import Ask, Asker
 from redcap_dagster.export.assemble import Rows, assemble, blank_where_not_used
+from redcap_dagster.export.blocks import Block, BlockList
 from redcap_dagster.export.changes import ChangeFence, read_changes, read_fence
 from redcap_dagster.export.design import read_design
 from redcap_dagster.export.pace import Pace
-from redcap_dagster.export.plan import DEFAULT_CELLS_PER_REQUEST, BlockCutter
+from redcap_dagster.export.plan import DEFAULT_CELLS_PER_REQUEST
 from redcap_dagster.export.progress import ExportProgress
-from redcap_dagster.export.row_keys import Keys, RowList, count_distinct
+from redcap_dagster.export.row_keys import RowList, count_distinct
 from redcap_dagster.export.row_list import read_row_list
 from redcap_dagster.export.selection import RecordSelection
-from redcap_dagster.export.spool import Spool, SpooledBlock
+from redcap_dagster.export.side_by_side import fetch_side_by_side
+from redcap_dagster.export.spool import Spool
 from redcap_dagster.project import RedcapProject
 
 logger = logging.getLogger(__name__)
 
-PartNames: TypeAlias = tuple[tuple[str, ...], tuple[str, ...] | None]
-"""The instruments and the events of a request; None stands for all events."""
-
 _MOST_ROUNDS = 8
-_QUEUED_REQUESTS = 2
-"""Requests that are cut for each that is under way, so that none waits for the next."""
 _HELD_CELLS = 4_000_000
 """Cells of blocks that are under way or wait to be taken, about 40 MB of text."""
 
@@ -61,27 +58,6 @@ class ExportSettings:
             raise ConfigError("concurrency must be at least 1.")
         if self.cells_per_request < 1:
             raise ConfigError("cells_per_request must be at least 1.")
-
-
-@dataclass
-class _Block:
-    """Records that are asked for together. Numbers of records count within it.
-
-    Attributes:
-        number: Its place among all blocks.
-        record_ids: Its records.
-        parts: Instruments and events of each request for it.
-        expected: Keys of its rows, as listed.
-        gone: Records whose rows are not used: asked for again in a later block, or deleted.
-        received: Keys of its rows that were used.
-    """
-
-    number: int
-    record_ids: tuple[str, ...]
-    parts: tuple[PartNames, ...]
-    expected: Keys
-    gone: set[str] = field(default_factory=set)
-    received: Keys = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
 class StudyExport:
@@ -138,9 +114,6 @@ class StudyExport:
             else {}
         )
         self._rows: RowList
-        self._cutter: BlockCutter
-        self._blocks: list[_Block] = []
-        self._next_record = 0
         self._rounds = 0
         self._lock = threading.Lock()
         self._from_disk = 0
@@ -154,8 +127,14 @@ class StudyExport:
             )
             self._spool = on_failure.enter_context(Spool(folder, self._key()))
             self._began = datetime.now(timezone.utc)
+            self._blocks = BlockList(
+                self._project,
+                self._spool,
+                instruments=self._asked_instruments,
+                events=self._selection.events,
+            )
             self._begin()
-            self._columns = self._asker.columns(self._cutter.instruments)
+            self._columns = self._asker.columns(self._blocks.instruments)
             self._stack = on_failure.pop_all()
         return self
 
@@ -186,34 +165,21 @@ class StudyExport:
             ExportError: One record and instrument could not be exported.
         """
         self._begin_counting()
-        waiting: deque[tuple[_Block, list[Future[Rows]]]] = deque()
-        number = 0
-        with ThreadPoolExecutor(
-            max_workers=self._settings.concurrency, thread_name_prefix="redcap-export"
-        ) as pool:
-            try:
-                while True:
-                    while self._has_room(waiting):
-                        block = self._block(number)
-                        if block is None:
-                            break
-                        number += 1
-                        waiting.append((block, self._submit(pool, block)))
-                    if not waiting:
-                        return
-                    block, futures = waiting[0]
-                    pieces = [future.result() for future in futures]
-                    waiting.popleft()
-                    block.received = np.zeros(0, np.int64)
-                    if pieces:
-                        rows = self._assemble(block, pieces)
-                        block.received = rows.keys
-                        self._count(block, rows)
-                        yield rows.table
-            finally:
-                for _, futures in waiting:
-                    for future in futures:
-                        future.cancel()
+        concurrency = self._settings.concurrency
+        fetched = fetch_side_by_side(
+            self._blocks.each(concurrency, self._pace.next_cells),
+            self._fetch,
+            concurrency=concurrency,
+            most_rows=_HELD_CELLS // len(self._columns),
+        )
+        with closing(fetched):
+            for block, pieces in fetched:
+                block.received = np.zeros(0, np.int64)
+                if pieces:
+                    rows = self._assemble(block, pieces)
+                    block.received = rows.keys
+                    self._count(block, rows)
+                    yield rows.table
 
     def settle(self) -> bool:
         """Find out whether what was yielded is what REDCap holds now.
@@ -233,9 +199,8 @@ class StudyExport:
         fence, touched, is_new_design = self._read_log()
         self._refuse_new_design(is_new_design)
         rows = read_row_list(self._client, self._project, self._selection, like=self._rows)
-        differing = self._differing(rows)
-        known = [rows.record_ids, *(block.record_ids for block in self._blocks)]
-        logged = {name for names in known for name in touched.intersection(names)}
+        differing = self._blocks.differing(rows)
+        logged = touched.intersection(rows.record_ids) | self._blocks.known(touched)
         self._rows = rows
         if not differing and not logged:
             self._fence, self._moment_is_assured = fence, fence is not None
@@ -250,7 +215,8 @@ class StudyExport:
                 )
             return True  # `facts` says that the records were not left alone for long enough
         self._fence = fence
-        self._read_again(differing | logged)
+        self.progress.records_read_again += len(differing | logged)
+        self._blocks.read_again(differing | logged, rows)
         return False
 
     def facts(self) -> dict[str, Any]:
@@ -296,82 +262,23 @@ class StudyExport:
         """List the rows, and take up what a killed run has left."""
         left = self._spool.resume()
         if left is None or left["fence"] is None:
-            self._fence = _fence_if_permitted(self._client, self._project)
+            # Side by side: of rows that come or go between the two, the second list tells.
+            with ThreadPoolExecutor(self._settings.concurrency) as pool:
+                fence = pool.submit(_fence_if_permitted, self._client, self._project)
+                rows = pool.submit(read_row_list, self._client, self._project, self._selection)
+            self._fence, self._rows = fence.result(), rows.result()
             # Without the log it could not be found out what changed since a killed run.
             self._spool.begin({"fence": self._fence.to_plain() if self._fence else None})
-            self._rows = read_row_list(self._client, self._project, self._selection)
-            self._cutter = self._cut(self._rows)
+            self._blocks.begin(self._rows)
             return
         self._fence = ChangeFence.from_plain(left["fence"])
         self._fence, touched, is_new_design = self._read_log()
         self._refuse_new_design(is_new_design)
         self._rows = read_row_list(self._client, self._project, self._selection)
-        spooled = self._spool.blocks()
-        self._blocks = [
-            _Block(item.number, item.record_ids, item.parts, self._rows.of_ids(item.record_ids))
-            for item in spooled
-        ]
-        kept = self._drop_older(touched)
-        logger.info(
-            "Going on with an export that was not finished: %d records were asked for.", len(kept)
-        )
-        numbers = [n for n, name in enumerate(self._rows.record_ids) if name not in kept]
-        self._cutter = self._cut(self._rows.select(numbers))
+        kept = self._blocks.take_up(self._rows, touched)
+        logger.info("Going on with an export that was not finished: %d records were there.", kept)
 
-    def _drop_older(self, touched: set[str]) -> set[str]:
-        """Drop touched records from all blocks, and others from all but their last block.
-
-        Returns:
-            The records that are left.
-        """
-        kept: set[str] = set()
-        for block in reversed(self._blocks):
-            own = set(block.record_ids)
-            block.gone |= own & (touched | kept)
-            kept |= own - touched
-        return kept
-
-    def _cut(self, rows: RowList) -> BlockCutter:
-        self._next_record = 0
-        return BlockCutter(
-            self._project,
-            rows,
-            instruments=self._asked_instruments,
-            events=self._selection.events,
-        )
-
-    def _has_room(self, waiting: Sequence[tuple[_Block, list[Future[Rows]]]]) -> bool:
-        requests = sum(not future.done() for _, futures in waiting for future in futures)
-        cells = sum(len(block.expected) for block, _ in waiting) * len(self._columns)
-        return not waiting or (
-            requests < _QUEUED_REQUESTS * self._settings.concurrency and cells < _HELD_CELLS
-        )
-
-    def _block(self, number: int) -> _Block | None:
-        """A block by its number: begun before, or cut now; None when there are no more."""
-        if number < len(self._blocks):
-            return self._blocks[number]
-        rows = self._cutter.rows
-        if self._next_record >= len(rows.record_ids):
-            return None
-        cut = self._cutter.cut(self._next_record, self._pace.next_cells())
-        self._next_record = cut.last
-        block = _Block(
-            number,
-            rows.record_ids[cut.first : cut.last],
-            tuple((part.instruments, part.events) for part in cut.parts),
-            rows.of_records(cut.first, cut.last),
-        )
-        self._spool.add_block(SpooledBlock(number, block.record_ids, block.parts))
-        self._blocks.append(block)
-        return block
-
-    def _submit(self, pool: ThreadPoolExecutor, block: _Block) -> list[Future[Rows]]:
-        if len(block.gone) == len(block.record_ids):
-            return []
-        return [pool.submit(self._fetch, block, part) for part in range(len(block.parts))]
-
-    def _fetch(self, block: _Block, part: int) -> Rows:
+    def _fetch(self, block: Block, part: int) -> Rows:
         """The rows of a part, from disk where they are there."""
         instruments, events = block.parts[part]
         is_asked = self._asker.space.is_asked(block.expected, events, instruments)
@@ -392,7 +299,7 @@ class StudyExport:
         self._spool.save(block.number, part, answers)
         return rows
 
-    def _assemble(self, block: _Block, pieces: Sequence[Rows]) -> Rows:
+    def _assemble(self, block: Block, pieces: Sequence[Rows]) -> Rows:
         """The rows of a block, without those of records that are gone."""
         rows = assemble(pieces, self._columns, self._asker.space)
         if self._events_of:
@@ -401,7 +308,7 @@ class StudyExport:
         return rows.without_records(np.array(gone, np.int64), self._asker.space.stride)
 
     def _begin_counting(self) -> None:
-        asked = self._cutter.asked_keys(self._rows)
+        asked = self._blocks.asked_keys(self._rows)
         progress = self.progress
         progress.records_asked = count_distinct(self._rows.space.records_of(asked))
         progress.cells_planned = len(asked) * len(self._columns)
@@ -409,7 +316,7 @@ class StudyExport:
         self._asker.counts.replaced.clear()
         self._asker.counts.bytes_received = 0
 
-    def _count(self, block: _Block, rows: Rows) -> None:
+    def _count(self, block: Block, rows: Rows) -> None:
         progress, counts = self.progress, self._asker.counts
         records = self._asker.space.records_of(rows.keys)
         progress.records_done += count_distinct(records)
@@ -438,34 +345,6 @@ class StudyExport:
                 "it again.",
                 retryable=True,
             )
-
-    def _differing(self, listed: RowList) -> set[str]:
-        """Records of which other rows are there than are listed."""
-        space = self._asker.space
-        ids = [name for block in self._blocks for name in block.record_ids]
-        numbers = listed.numbers_of(ids)
-        received, first = [np.zeros(0, np.int64)], 0
-        unlisted: set[str] = set()
-        for block in self._blocks:
-            own = numbers[first : first + len(block.record_ids)]
-            record = space.records_of(block.received)
-            is_listed = own[record] >= 0
-            unlisted.update(block.record_ids[place] for place in np.unique(record[~is_listed]))
-            moved = block.received + (own[record] - record) * space.stride
-            received.append(moved[is_listed])
-            first += len(block.record_ids)
-        expected = self._cutter.asked_keys(listed)
-        differing = np.setxor1d(np.concatenate(received), expected)
-        places = np.unique(space.records_of(differing))
-        return unlisted | {listed.record_ids[place] for place in places}
-
-    def _read_again(self, record_ids: set[str]) -> None:
-        """Have records asked for again, in blocks behind the others."""
-        self.progress.records_read_again += len(record_ids)
-        for block in self._blocks:
-            block.gone |= record_ids.intersection(block.record_ids)
-        numbers = [n for n, name in enumerate(self._rows.record_ids) if name in record_ids]
-        self._cutter = self._cut(self._rows.select(numbers))
 
 
 def _fence_if_permitted(client: RedcapClient, project: RedcapProject) -> ChangeFence | None:

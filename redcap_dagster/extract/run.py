@@ -111,6 +111,7 @@ class _Extract:
                         writer.write_table(name, table)
                     for piece in gather_chunks(self._iter_tables(export)):
                         writer.write(piece)
+                    writer.finish_rows()  # while REDCap is asked what has changed
                     if export.settle():
                         # Nothing of an older extract stays: it may have been asked for something
                         # else.

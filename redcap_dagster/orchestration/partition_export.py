@@ -104,6 +104,7 @@ class PartitionExport:
                 with self._open_writer() as writer:
                     self._write_own(writer, own)
                     self._write_export(writer, export)
+                    writer.finish_rows()  # while REDCap is asked what has changed
                     if export.settle():
                         extract = self._publish(writer, export, may_stay)
                         export.done()

@@ -5,7 +5,8 @@ import re
 import secrets
 import time
 from collections.abc import Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -96,6 +97,8 @@ class ExtractWriter:
         self._ledger = CellLedger()
         self._sinks: dict[str, ParquetSink] = {}
         self._queue = WriteQueue()
+        self._finisher = ThreadPoolExecutor(1, thread_name_prefix="redcap-finish")
+        self._finishing: Future[dict[str, PublishedTable]] | None = None
         self._staging: Staging | None = None
 
     def __enter__(self) -> "ExtractWriter":
@@ -197,6 +200,7 @@ class ExtractWriter:
         """
         if name not in self._sinks:
             raise TableError(f"The extract {self._extract_id} writes no table {name}.")
+        self._refuse_if_finished()
         with writing_to(self._shelf.location):
             self._queue.finish()
             self._sinks[name].close()
@@ -205,6 +209,13 @@ class ExtractWriter:
                 there = [item for item in columns if self._screen is None or item in written]
                 rows = file.read(columns=there).select(there)
         return rows if self._screen is None else self._screen.reveal(name, rows, columns)
+
+    def finish_rows(self) -> None:
+        """Say that no rows come any more: they are written while the caller does something else.
+
+        `publish` says it too, and waits. Tables can only be read back before.
+        """
+        self._finish_rows()
 
     def publish(
         self,
@@ -232,8 +243,7 @@ class ExtractWriter:
         self._ledger.check()
         begun = time.monotonic()
         with writing_to(self._shelf.location):
-            self._queue.finish()
-            own = self._finish_own_tables()
+            own = self._finish_rows().result()
             own_rows = {name: sink.row_count for name, sink in self._cell_sinks().items()}
             while True:
                 try:
@@ -243,6 +253,7 @@ class ExtractWriter:
                     self._wait_after_others(begun)
                     self._reopen_cell_tables(own_rows)
         self._queue.stop()
+        self._finisher.shutdown()
         self._staging = None
         return extract
 
@@ -251,7 +262,13 @@ class ExtractWriter:
         reasons = [spec for name, spec in self._flat_specs.items() if name == MISSING_REASONS]
         return ChunkSplitter(self._project, [*self._instrument_specs, *reasons])
 
+    def _finish_rows(self) -> Future[dict[str, PublishedTable]]:
+        if self._finishing is None:
+            self._finishing = self._finisher.submit(self._finish_own_tables)
+        return self._finishing
+
     def _finish_own_tables(self) -> dict[str, PublishedTable]:
+        self._queue.finish()
         names = [name for name in self._sinks if name not in _CELL_TABLES]
         with ThreadPoolExecutor(_FINISHING_THREADS) as pool:
             return dict(zip(names, pool.map(self._finish, names), strict=True))
@@ -297,6 +314,9 @@ class ExtractWriter:
         """Remove what was written and not published."""
         if self._staging is None:
             return
+        if self._finishing is not None:
+            wait_for([self._finishing])  # how it ended is no matter now: the files will be removed
+        self._finisher.shutdown()
         self._queue.stop()
         for sink in self._sinks.values():
             sink.abandon()
@@ -306,11 +326,17 @@ class ExtractWriter:
     def _open(self, name: str, schema: pa.Schema, rows_per_group: int) -> ParquetSink:
         if self._staging is None:
             raise TableError("An ExtractWriter writes inside its with block only.")
+        self._refuse_if_finished()
         path = table_file(self._staging.folder, name)
         self._sinks[name] = ParquetSink(path, schema, rows_per_group, self._queue)
         return self._sinks[name]
 
+    def _refuse_if_finished(self) -> None:
+        if self._finishing is not None:
+            raise TableError("finish_rows was called: the tables are closed.")
+
     def _append(self, name: str, rows: pa.Table) -> None:
+        self._refuse_if_finished()
         self._sinks[name].append(self._hide(name, rows))
 
     def _hide(self, name: str, rows: pa.Table) -> pa.Table:

@@ -182,6 +182,29 @@ def test_nothing_is_left_of_an_extract_that_was_not_published(
     assert not has_extract(tmp_path)
 
 
+def test_rows_that_are_said_to_be_all_are_written_before_it_is_published(
+    tmp_path: Path, project: RedcapProject, make_chunk: MakeChunk
+) -> None:
+    rows = export(project, make_chunk, "1", "2")
+    with ExtractWriter(tmp_path, project, plan_tables(project)) as writer:
+        writer.write(rows)
+        writer.finish_rows()
+        for late in (
+            lambda: writer.write(rows),
+            lambda: writer.write_table("users", rows),
+            lambda: writer.read_back("visit", ["age"]),
+        ):
+            with pytest.raises(TableError, match="the tables are closed"):
+                late()
+    assert files(tmp_path) == set()
+    with ExtractWriter(tmp_path, project, plan_tables(project)) as writer:
+        writer.write(rows)
+        writer.finish_rows()
+        published = writer.publish()
+    assert published.tables["visit"].rows == 2
+    assert read_published(tmp_path, "visit").num_rows == 2
+
+
 def test_an_exception_leaves_readers_the_extract_before(
     tmp_path: Path, project: RedcapProject, make_chunk: MakeChunk
 ) -> None:

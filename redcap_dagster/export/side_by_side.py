@@ -1,0 +1,132 @@
+"""Fetches the parts of blocks side by side, and hands the blocks on in their order."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from redcap_dagster.export.assemble import Rows
+from redcap_dagster.export.blocks import Block
+
+
+def fetch_side_by_side(
+    blocks: Iterator[Block],
+    fetch: Callable[[Block, int], Rows],
+    *,
+    concurrency: int,
+    most_rows: int,
+) -> Generator[tuple[Block, list[Rows]], None, None]:
+    """Fetch the parts of all blocks, at most so many at once.
+
+    A block is taken when there is somebody to fetch it, so that its size can follow what the
+    answers before it have shown.
+
+    Args:
+        blocks: Taken by one thread at a time.
+        fetch: Gives the rows of a block's part, by its number; called in several threads.
+        concurrency: Parts that are fetched at once.
+        most_rows: No block is taken while those that wait to be handed on have so many rows.
+
+    Yields:
+        Each block in turn, with the rows of its parts; none where no row of it is used.
+
+    Raises:
+        Exception: What `blocks` or `fetch` raised first. Nothing more is taken then.
+    """
+    with ThreadPoolExecutor(concurrency, thread_name_prefix="redcap-export") as pool:
+        desk = _Desk(blocks, most_rows)
+        try:
+            workers = [pool.submit(desk.work, fetch) for _ in range(concurrency)]
+            yield from desk.take_in_order()
+            for worker in workers:
+                worker.result()
+        finally:
+            desk.close()
+
+
+class _Desk:
+    """Where workers take parts and leave their rows."""
+
+    def __init__(self, blocks: Iterator[Block], most_rows: int) -> None:
+        self._blocks = blocks
+        self._most_rows = most_rows
+        self._changed = threading.Condition()
+        self._parts: deque[tuple[_Open, int]] = deque()
+        self._open: deque[_Open] = deque()
+        self._is_last_taken = False
+        self._is_closed = False
+
+    def work(self, fetch: Callable[[Block, int], Rows]) -> None:
+        """Fetch parts until there are no more."""
+        try:
+            while (taken := self._take_part()) is not None:
+                waiting, part = taken
+                rows = fetch(waiting.block, part)
+                with self._changed:
+                    waiting.pieces[part] = rows
+                    self._changed.notify_all()
+        except BaseException:
+            self.close()
+            raise
+
+    def take_in_order(self) -> Iterator[tuple[Block, list[Rows]]]:
+        """Blocks that are whole, the first first; ends early where a worker failed."""
+        while (waiting := self._take_block()) is not None:
+            yield waiting.block, [rows for rows in waiting.pieces if rows is not None]
+
+    def close(self) -> None:
+        """Give out no more parts."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+
+    def _take_part(self) -> "tuple[_Open, int] | None":
+        with self._changed:
+            while not self._is_closed:
+                if self._parts:
+                    return self._parts.popleft()
+                if self._is_last_taken:
+                    return None
+                if self._has_room():
+                    self._open_next()
+                else:
+                    self._changed.wait()
+            return None
+
+    def _has_room(self) -> bool:
+        held = sum(len(waiting.block.expected) for waiting in self._open)
+        return not held or held < self._most_rows
+
+    def _open_next(self) -> None:
+        block = next(self._blocks, None)
+        if block is None:
+            self._is_last_taken = True
+        else:
+            waiting = _Open(block)
+            self._open.append(waiting)
+            self._parts.extend((waiting, part) for part in range(len(waiting.pieces)))
+        self._changed.notify_all()
+
+    def _take_block(self) -> "_Open | None":
+        with self._changed:
+            while not self._is_closed:
+                if self._open and self._open[0].is_whole:
+                    self._changed.notify_all()  # there is room for another
+                    return self._open.popleft()
+                if self._is_last_taken and not self._open:
+                    return None
+                self._changed.wait()
+            return None
+
+
+class _Open:
+    """A block that was taken, with a place for the rows of each part."""
+
+    def __init__(self, block: Block) -> None:
+        self.block = block
+        self.pieces: list[Rows | None] = [] if block.is_gone else [None] * len(block.parts)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all rows have come."""
+        return all(rows is not None for rows in self.pieces)
