@@ -15,7 +15,7 @@ Fast server:
 - chunks of PyCap: its documented `chunked_export` of 1,000 records, a frame, one Parquet file.
 - requests and pandas: one request, `pandas.read_csv`, one Parquet file.
 - floor to a frame: as the floor, to pandas.
-- typed to frames: as typed, then every table to pandas.
+- typed to frames: `read_study`, then every table to pandas.
 
 Slow server (50 ms and 2 µs a cell, four workers, dies above a million cells):
 
@@ -57,9 +57,9 @@ from pyarrow import csv
 
 from benchmarks.served.study import RECORD_ID, WORKLOADS, Workload, make_answers, record_id
 from redcap_dagster.api import RedcapClient, RetryPolicy
-from redcap_dagster.extract import ExtractRequest, extract_study
+from redcap_dagster.extract import ExtractRequest, extract_study, read_study
 from redcap_dagster.project import parse_project, plan_export_columns
-from redcap_dagster.tables import plan_tables, read_published, to_pandas
+from redcap_dagster.tables import plan_tables
 
 TOKEN = "0123456789ABCDEF0123456789ABCDEF"  # noqa: S105 - nobody's
 LIMIT = 1_000_000
@@ -172,17 +172,21 @@ class Bounded(io.RawIOBase):
 
 def run_extract(place: Place, *, with_records: bool) -> None:
     """What `redcap-dagster export` does."""
-    # The budget of requests a minute protects real servers; this one has no such limit.
-    client = RedcapClient(place.url, TOKEN, requests_per_minute=100_000, retries=RetryPolicy(4))
-    with client:
+    with open_client(place) as client:
         extract_study(client, place.folder, ExtractRequest(with_records=with_records))
 
 
+def open_client(place: Place) -> RedcapClient:
+    """A client; the budget of requests a minute protects real servers, this one has no limit."""
+    return RedcapClient(place.url, TOKEN, requests_per_minute=100_000, retries=RetryPolicy(4))
+
+
 def run_frames(place: Place) -> None:
-    """Typed tables, then all of them to pandas."""
-    run_extract(place, with_records=False)
+    """`read_study`, then every typed table as a frame."""
+    with open_client(place) as client:
+        study = read_study(client, ExtractRequest(with_records=False))
     project = parse_project(make_answers(place.workload))
-    frames = [to_pandas(read_published(place.folder, spec.name)) for spec in plan_tables(project)]
+    frames = [study.frame(spec.name) for spec in plan_tables(project)]
     if not frames:
         raise SystemExit("no frames")
 

@@ -41,8 +41,6 @@ class Rows:
     def without_records(self, numbers: Keys, stride: int) -> "Rows":
         """The rows of the other records."""
         kept = ~np.isin(self.keys // stride, numbers)
-        if kept.all():
-            return self
         return Rows(self.keys[kept], self.table.filter(pa.array(kept)), self.events)
 
 
@@ -114,6 +112,8 @@ class _Places:
 
     def gather(self, column: ExportColumn) -> pa.ChunkedArray:
         held = [piece.table.column(column.name) for piece in self.pieces]
+        if self._is_as_they_came:
+            return held[0]
         if self.before is not None and held[0].num_chunks == 1 and not held[0].null_count:
             return pa.chunked_array([self._spread(held[0].chunk(0), self.before)])
         rows = sum(len(array) for array in held)
@@ -134,6 +134,11 @@ class _Places:
             pa.py_buffer(b"") if text is None else text,
             self._is_sent,
         )
+
+    @cached_property
+    def _is_as_they_came(self) -> bool:
+        """Whether the rows are those of one piece, in its order."""
+        return self.before is not None and len(self.index) == self.before[-1]
 
     @cached_property
     def _is_sent(self) -> pa.Buffer | None:

@@ -72,8 +72,9 @@ def read_row_list(
     read = [item for piece in pieces for item in _read(listing.of(piece))]
     tables = [table for _, table in read if table is not None]
     rows = _to_rows(tables, project, space, with_groups=with_groups)
-    chosen = rows.select(_chosen(rows, selection))
-    return replace(chosen, pieces=tuple(piece for piece, _ in read))
+    if not selection.holds_all:
+        rows = rows.select(_chosen(rows, selection))
+    return replace(rows, pieces=tuple(piece for piece, _ in read))
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,11 @@ class RecordSelection:
     record_ids: Collection[str] | None = None
     changed_since: datetime | None = None
 
+    @property
+    def holds_all(self) -> bool:
+        """Whether every record can have rows in it."""
+        return self.data_access_group is None and self.record_ids is None and self.bucket is None
+
     def holds(self, record_id: str, data_access_group: str | None) -> bool:
         """Whether a record can have rows in it, as far as its id and group tell."""
         if self.data_access_group not in {None, data_access_group}:

@@ -304,6 +304,8 @@ class StudyExport:
         rows = assemble(pieces, self._columns, self._asker.space)
         if self._events_of:
             rows = blank_where_not_used(rows, self._columns, self._asker.space, self._events_of)
+        if not block.gone:
+            return rows
         gone = [place for place, name in enumerate(block.record_ids) if name in block.gone]
         return rows.without_records(np.array(gone, np.int64), self._asker.space.stride)
 

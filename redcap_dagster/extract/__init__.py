@@ -14,6 +14,7 @@ from redcap_dagster.extract.progress import (
     TellProgress,
     describe_state,
 )
+from redcap_dagster.extract.read import StudyTables, read_study
 from redcap_dagster.extract.request import ExtractRequest
 from redcap_dagster.extract.rights import Answer, Rights, find_rights, is_refusal
 from redcap_dagster.extract.run import extract_study
@@ -41,6 +42,7 @@ __all__ = [
     "PublishedCopy",
     "Rights",
     "SmallTableKind",
+    "StudyTables",
     "TellProgress",
     "Verification",
     "as_text",
@@ -55,6 +57,7 @@ __all__ = [
     "publish_copy",
     "published_fence",
     "read_small_table",
+    "read_study",
     "request_facts",
     "text_spec",
     "text_table",

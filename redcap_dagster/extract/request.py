@@ -88,3 +88,7 @@ class ExtractRequest:
             "records_named": None if self.record_ids is None else len(set(self.record_ids)),
             "changed_since": None if since is None else since.isoformat(" ", "seconds"),
         }
+
+
+WHOLE_STUDY = ExtractRequest()
+"""Everything that the token sees."""

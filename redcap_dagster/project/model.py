@@ -235,7 +235,7 @@ class RedcapProject:
         """Whether an event repeats as a whole."""
         return any(rule.event == event and rule.instrument is None for rule in self.repeats)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the design, 64 hex digits. Equal designs have equal fingerprints.
 

@@ -8,6 +8,7 @@
 from redcap_dagster.tables.cast import CastColumn, cast_text, misfit_rule
 from redcap_dagster.tables.conservation import CellCount, CellLedger
 from redcap_dagster.tables.flat_tables import (
+    as_records,
     plan_missing_reasons_table,
     plan_records_table,
     plan_rejected_values_table,
@@ -58,7 +59,7 @@ from redcap_dagster.tables.spec import (
     TableStructure,
     format_layout,
 )
-from redcap_dagster.tables.split import SplitChunk, split_chunk
+from redcap_dagster.tables.split import ChunkSplitter, SplitChunk, split_chunk
 from redcap_dagster.tables.staging import folder_lock
 
 __all__ = [
@@ -73,6 +74,7 @@ __all__ = [
     "CellLedger",
     "CheckboxStyle",
     "ChoiceStyle",
+    "ChunkSplitter",
     "ColumnRole",
     "ExtractWriter",
     "Location",
@@ -86,6 +88,7 @@ __all__ = [
     "TableScreen",
     "TableSpec",
     "TableStructure",
+    "as_records",
     "cast_text",
     "companion_name",
     "current_extract",

@@ -2,6 +2,9 @@
 
 from collections.abc import Collection
 
+import pyarrow as pa
+
+from redcap_dagster.errors import TableError
 from redcap_dagster.project import RedcapProject, plan_export_columns
 from redcap_dagster.tables.arrow_types import TEXT
 from redcap_dagster.tables.names import MISSING_REASONS, RECORDS, REJECTED_VALUES
@@ -119,3 +122,23 @@ _OPTIONAL = {
     REJECTED_VALUES: _OPTIONAL_OF_ROW,
     MISSING_REASONS: _OPTIONAL_OF_ROW | {"field", "missing_code"},
 }
+
+
+def as_records(chunk: pa.Table, spec: TableSpec) -> pa.Table:
+    """A chunk's cells as they are, in the columns of `records`.
+
+    Raises:
+        TableError: The chunk lacks columns of the design.
+    """
+    present = set(chunk.column_names)
+    lacking = [item.name for item in spec.columns if not item.nullable and item.name not in present]
+    if lacking:
+        raise TableError(
+            f"The export lacks {len(lacking)} columns of {spec.name}: {', '.join(lacking[:8])}. "
+            "Read the design again, then export again."
+        )
+    not_sent = pa.nulls(chunk.num_rows, pa.string())
+    return pa.Table.from_arrays(
+        [chunk[item.name] if item.name in present else not_sent for item in spec.columns],
+        schema=spec.arrow_schema,
+    )

@@ -23,7 +23,7 @@ from redcap_dagster.errors import TableError
 from redcap_dagster.project import RedcapProject
 from redcap_dagster.tables.background import WriteQueue
 from redcap_dagster.tables.conservation import CellLedger
-from redcap_dagster.tables.flat_tables import plan_rejected_values_table
+from redcap_dagster.tables.flat_tables import as_records, plan_rejected_values_table
 from redcap_dagster.tables.keep import older_cell_facts
 from redcap_dagster.tables.location import writing_to
 from redcap_dagster.tables.manifest import (
@@ -157,7 +157,7 @@ class ExtractWriter:
             if split.missing_reasons is not None:
                 self._append(MISSING_REASONS, split.missing_reasons)
             if RECORDS in self._sinks:
-                self._append(RECORDS, _as_records(chunk, self._flat_specs[RECORDS]))
+                self._append(RECORDS, as_records(chunk, self._flat_specs[RECORDS]))
         self._ledger += split.ledger
         return split
 
@@ -373,22 +373,6 @@ class ExtractWriter:
             if name in previous.tables:
                 sink.append(older_cell_facts(previous, name, kept, sink.schema))
         return kept
-
-
-def _as_records(chunk: pa.Table, spec: TableSpec) -> pa.Table:
-    """The chunk's cells as they are, in the columns of `records`."""
-    present = set(chunk.column_names)
-    lacking = [item.name for item in spec.columns if not item.nullable and item.name not in present]
-    if lacking:
-        raise TableError(
-            f"The export lacks {len(lacking)} columns of {spec.name}: {', '.join(lacking[:8])}. "
-            "Read the design again, then export again."
-        )
-    not_sent = pa.nulls(chunk.num_rows, pa.string())
-    return pa.Table.from_arrays(
-        [chunk[item.name] if item.name in present else not_sent for item in spec.columns],
-        schema=spec.arrow_schema,
-    )
 
 
 def _rows_per_group(column_count: int) -> int:

@@ -79,8 +79,8 @@ def test_a_user_with_every_right_reads_what_an_extract_would_take(
     assert "may not" not in found
     assert "cannot see" not in found
     assert found["plan"] == (
-        "3 requests of up to 400 records and 59 columns, 167,069 cells, "
-        "46 % of what an export without events would ask for"
+        "3 requests of up to 400 records and 59 columns, 150,101 cells, "
+        "41 % of what an export without events would ask for"
     )
     assert found["tables"].startswith("enrolment, demographics, medical_history")
     assert found["verdict"] == "An extract would work."

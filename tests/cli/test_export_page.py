@@ -26,15 +26,17 @@ def test_every_command_and_snippet_of_the_page_works(
     (tmp_path / "ids.txt").write_text("01-001\n02-002\n")
     commands = [shlex.split(line)[1:] for block in blocks("console") for line in block.splitlines()]
     assert len(commands) == 5
-    (snippet,) = blocks("python")
+    snippets = blocks("python")
+    assert len(snippets) == 2
     with RedcapEmulator() as redcap:
         monkeypatch.setenv("REDCAP_API_URL", redcap.url)
         monkeypatch.setenv("REDCAP_API_TOKEN", redcap.add_project(COHORT))
         for command in commands:
             assert main(command) == 0, command
         capsys.readouterr()
-        exec(snippet.replace("https://redcap.example.org/api/", redcap.url), {})  # noqa: S102
-    assert capsys.readouterr().out == "1384\n"
+        for snippet in snippets:
+            exec(snippet.replace("https://redcap.example.org/api/", redcap.url), {})  # noqa: S102
+    assert capsys.readouterr().out == "1384\n1384 True\n"
 
 
 def test_every_entry_of_the_manifest_is_on_the_page(
