@@ -157,18 +157,13 @@ class ChangeWatch:
         fence: ChangeFence | None,
         now: datetime,
     ) -> SensorCursor:
-        """The next cursor: full reconciliation where it is due, without what was done meanwhile."""
+        """The next cursor, with a full reconciliation where it is due."""
         full_at = now if cursor is None else cursor.full_at
         if self.full_every is not None and now - full_at >= self.full_every:
             full_at = now
             newest = "" if fence is None else fence.newest
             wanted = self._everything(Wanted(newest, "", 0, f"full-{now:%Y%m%dT%H%M%S}")) | wanted
-        left = {
-            key: item
-            for key, item in wanted.items()
-            if not item.is_covered_by(published_fence(self.study.shelf(key or None)))
-        }
-        return SensorCursor(fence, left, full_at, now)
+        return SensorCursor(fence, wanted, full_at, now)
 
     def _everything(self, reason: Wanted) -> dict[str, Wanted]:
         return {key or "": reason for key in self.keys if has_extract(self.study.shelf(key))}

@@ -14,7 +14,7 @@ from redcap_dagster.destinations import (
 )
 from redcap_dagster.errors import TableError
 from redcap_dagster.orchestration.kinds import RECORD_KINDS
-from redcap_dagster.orchestration.metadata import RawMetadata, column_schema
+from redcap_dagster.orchestration.metadata import EXTRACT_ID, RawMetadata, column_schema
 from redcap_dagster.orchestration.study import StudyAssets
 from redcap_dagster.orchestration.translator import RedcapTableProps
 from redcap_dagster.tables import PublishedExtract, current_extract, has_extract
@@ -126,7 +126,7 @@ def _metadata(
                 if name in loaded.columns
             }
         ),
-        "redcap/extract_id": extract.extract_id,
+        EXTRACT_ID: extract.extract_id,
     }
     if loaded.added:
         metadata["redcap/columns_added"] = ", ".join(loaded.added)

@@ -11,7 +11,7 @@ from redcap_dagster.orchestration.check_of_partition import evaluation_of_partit
 from redcap_dagster.orchestration.handed_over import value_of_output
 from redcap_dagster.orchestration.kinds import RECORD_KINDS
 from redcap_dagster.orchestration.lineage import column_lineage
-from redcap_dagster.orchestration.metadata import RawMetadata, table_metadata
+from redcap_dagster.orchestration.metadata import EXTRACT_ID, RawMetadata, table_metadata
 from redcap_dagster.orchestration.own_tables import OwnTables
 from redcap_dagster.orchestration.partition_export import PartitionExport, PublishedPartition
 from redcap_dagster.orchestration.published_checks import check_published
@@ -161,7 +161,7 @@ def _metadata(
     lineage = column_lineage(spec, step.study.props)
     if lineage is not None:
         metadata["dagster/column_lineage"] = lineage
-    metadata["redcap/extract_id"] = item.extract.extract_id
+    metadata[EXTRACT_ID] = item.extract.extract_id
     if props.kind in RECORD_KINDS:
         metadata["redcap/records_exported"] = item.progress.records_done
     return metadata

@@ -11,6 +11,9 @@ from redcap_dagster.tables import Location, PublishedTable, TableColumn, TableSp
 RawMetadata: TypeAlias = int | str | dg.TableSchema | dg.TableColumnLineage
 """The kinds of metadata values that a table has."""
 
+EXTRACT_ID = "redcap/extract_id"
+"""Metadata that says which extract a materialization is of."""
+
 _MOST_CHOICES_SHOWN = 20
 _ROLES_OF_FIELDS = frozenset({"value", "choice_label", "checkbox", "checkbox_list", "record_id"})
 _MOST_LETTERS_SHOWN = 300

@@ -8,12 +8,15 @@ import dagster as dg
 
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.errors import ConfigError
+from redcap_dagster.extract import published_fence
 from redcap_dagster.inbox import TriggerInbox
 from redcap_dagster.orchestration.change_tick import ChangeTick, ChangeWatch
 from redcap_dagster.orchestration.kinds import RECORD_KINDS
+from redcap_dagster.orchestration.metadata import EXTRACT_ID
 from redcap_dagster.orchestration.resource import RedcapResource
 from redcap_dagster.orchestration.sensor_cursor import SensorCursor, Wanted
 from redcap_dagster.orchestration.study import StudyAssets, study_of_assets
+from redcap_dagster.tables import current_extract
 
 _MOST_ATTEMPTS = 3
 _RUN_KEY_TAG = "dagster/run_key"
@@ -39,9 +42,9 @@ def build_redcap_change_sensor(
     It reads the project's log since its last look: one request where nothing changed. It sees
     records that were made, changed, deleted, renamed or moved to another group, instances that
     were deleted, and changes of the design. Each partition whose published tables could be out of
-    date is requested, until a run has brought it up to date: a run that failed is requested again,
-    up to three times, and one that somebody else made counts. Partitions that were never
-    materialized are left alone. What changed is reported as an observation, in counts.
+    date is requested, until a run has brought it up to date and Dagster knows: a run that failed is
+    requested again, up to three times, and one that somebody else made counts. Partitions that were
+    never materialized are left alone. What changed is reported as an observation, in counts.
 
     Args:
         assets: What `build_redcap_assets` or `redcap_assets` made.
@@ -151,20 +154,47 @@ class _Requests:
         )
 
     def _next_try(self, key: str, item: Wanted) -> Wanted | None:
-        """The try that is due; None when a run has done it."""
+        """The try that is due; None when a run has done it, ours or somebody else's."""
         status = self._status(key, item)
+        has_failed = status in {dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
         if status is dg.DagsterRunStatus.SUCCESS:
             return None
-        if status in {dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}:
-            return item.again()
-        return item
+        if item.is_covered_by(published_fence(self._study.shelf(key or None))):
+            # A run that died when it had published: what is downstream waits for its events.
+            is_done = not has_failed or self._has_told(key)
+            return None if is_done else item.again()
+        return item.again() if has_failed else item
 
     def _status(self, key: str, item: Wanted) -> dg.DagsterRunStatus | None:
-        """Status of the run of a request; None when there is none yet."""
+        """Status of the run of a request; None when there is none yet.
+
+        A run that was made and not started is one of a daemon that died: Dagster starts it when it
+        is requested again.
+        """
         records = self._context.instance.get_run_records(
             dg.RunsFilter(tags={_RUN_KEY_TAG: item.run_key(key)}), limit=1
         )
-        return records[0].dagster_run.status if records else None
+        status = records[0].dagster_run.status if records else None
+        return None if status is dg.DagsterRunStatus.NOT_STARTED else status
+
+    def _has_told(self, key: str) -> bool:
+        """Whether Dagster knows every table of a partition as the one that readers see."""
+        tables = current_extract(self._study.shelf(key or None)).tables
+        names = {asset: self._study.props[asset].name for asset in self._keys}
+        return all(
+            self._extract_told(asset, key) == tables[name].extract_id
+            for asset, name in names.items()
+            if name in tables
+        )
+
+    def _extract_told(self, asset: dg.AssetKey, key: str) -> object:
+        """The extract of the last materialization that Dagster was told of; None for none."""
+        records = self._context.instance.fetch_materializations(
+            dg.AssetRecordsFilter(asset, asset_partitions=[key] if key else None), limit=1
+        ).records
+        told = records[0].asset_materialization if records else None
+        value = told.metadata.get(EXTRACT_ID) if told else None
+        return None if value is None else value.value
 
     def _observations(self) -> Iterator[dg.AssetObservation]:
         """Counts of what changed, on the raw export: no values, no ids."""

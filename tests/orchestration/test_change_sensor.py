@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from redcap_dagster.export import record_bucket
 from redcap_dagster.inbox import TriggerInbox
 from redcap_dagster.orchestration.sensor_cursor import SensorCursor
 from redcap_dagster.privacy import DEFAULT_KEY_ENV, DeidentificationOptions, Pseudonyms
+from tests.orchestration.edits import ids_of, random_edit
 
 if TYPE_CHECKING:
     from tests.orchestration.conftest import Study
@@ -89,9 +91,7 @@ class Watched:
         self.client.import_records(list(rows), overwrite_behavior="overwrite")
 
     def ids(self) -> list[str]:
-        return sorted(
-            {row["participant_id"] for row in self.client.export_records(fields=["participant_id"])}
-        )
+        return ids_of(self.client)
 
     def published(self, table: str) -> Counter[tuple[Any, ...]]:
         """Rows of a table over all partitions."""
@@ -294,6 +294,20 @@ def test_a_failed_run_is_requested_again_three_times_and_then_waits(watch: Watch
     assert watched.run(watched.tick()) == [bucket_of(record_id)]
 
 
+def test_a_run_that_was_made_and_never_started_is_requested_again(watch: Watch) -> None:
+    watched = watch()
+    watched.tick()
+    record_id = watched.ids()[0]
+    watched.import_rows({"participant_id": record_id, **BASELINE, "fev1_l": "1.11"})
+    (request,) = watched.tick().run_requests or []
+    job = dg.Definitions([watched.assets], resources={"redcap": watched.study.resource()})
+    watched.instance.create_run_for_job(
+        job.resolve_implicit_global_asset_job_def(), tags={"dagster/run_key": str(request.run_key)}
+    )
+    (again,) = watched.tick().run_requests or []
+    assert again.run_key == request.run_key
+
+
 @pytest.mark.parametrize("cursor", [None, "", "nonsense", '{"version": 99}', '{"version": 1}'])
 def test_a_lost_cursor_is_made_up_for_by_what_is_published(
     watch: Watch, cursor: str | None
@@ -364,58 +378,6 @@ def test_a_server_that_is_down_is_an_error_and_loses_nothing(watch: Watch) -> No
     assert watched.run(watched.tick()) == [bucket_of(record_id)]
 
 
-def random_edit(watched: Watched, rng: random.Random) -> str:
-    """Change something, in one of all the ways there are; says which."""
-    client, ids = watched.client, watched.ids()
-    record_id = rng.choice(ids)
-    arm = rng.choice([1, 2])
-    events = [e.unique_name for e in watched.study.project.events if e.arm_number == arm]
-    groups = [row["unique_group_name"] for row in client.export_data_access_groups()]
-    place = {"participant_id": record_id, "redcap_event_name": rng.choice(events)}
-    kind = rng.choice(
-        ["update", "create", "delete", "rename", "instance", "clear", "group", "file", "arm"]
-    )
-    if kind == "update":
-        visit = f"baseline_arm_{arm}"
-        value = f"{rng.uniform(1, 5):.2f}"
-        watched.import_rows({**place, "redcap_event_name": visit, "fev1_l": value})
-    elif kind == "create":
-        new = {"participant_id": f"NEW-{rng.randrange(10**6)}"}
-        watched.import_rows({**new, "redcap_event_name": f"screening_arm_{arm}", "eligible": "1"})
-    elif kind == "delete":
-        client.delete_records([record_id])
-    elif kind == "rename":
-        client.rename_record(record_id, f"REN-{rng.randrange(10**6)}")
-    elif kind == "instance":
-        rows = client.export_records(fields=["participant_id", "med_name"], forms=["medications"])
-        row = rng.choice([row for row in rows if row["redcap_repeat_instrument"] == "medications"])
-        client.delete_records(
-            [row["participant_id"]],
-            event=row["redcap_event_name"],
-            instrument="medications",
-            repeat_instance=int(row["redcap_repeat_instance"]),
-        )
-    elif kind in {"clear", "arm"}:
-        rows = client.export_records(fields=["participant_id"], forms=["demographics"])
-        row = rng.choice([row for row in rows if row["redcap_event_name"].startswith("screening")])
-        if kind == "clear":
-            client.delete_records(
-                [row["participant_id"]],
-                event=row["redcap_event_name"],
-                instrument="demographics",
-            )
-        else:
-            new_id = f"ARM-{rng.randrange(10**6)}"
-            client.rename_record(row["participant_id"], new_id, int(row["redcap_event_name"][-1]))
-    elif kind == "group":
-        group = rng.choice(groups)
-        watched.import_rows({**place, "redcap_data_access_group": group})
-    else:
-        event = f"screening_arm_{arm}"
-        client.import_file(record_id, "consent_form", b"%PDF", name="c.pdf", event=event)
-    return kind
-
-
 @pytest.mark.parametrize(
     ("kind", "seed"),
     [("bucket", 0), ("bucket", 1), ("group", 2), ("event", 3), ("no raw records", 4)],
@@ -435,14 +397,15 @@ def test_after_any_edits_the_partitions_equal_a_full_export(
         }[kind],
         tables=TABLES[1:] if kind == "no raw records" else TABLES,
     )
+    edit = partial(random_edit, watched.client, study.project)
     watched.tick()
     for _ in range(2):
-        done = [random_edit(watched, rng) for _ in range(rng.randrange(1, 6))]
+        done = [edit(rng) for _ in range(rng.randrange(1, 6))]
         result = watched.tick()
         if rng.random() < 0.4:
             # The daemon is killed before it starts a run, and the cursor may be lost with it.
             watched.cursor = rng.choice([watched.cursor, None])
-            done.append(random_edit(watched, rng))
+            done.append(edit(rng))
             result = watched.tick()
         watched.run(result)
         assert watched.tick().run_requests == [], done
