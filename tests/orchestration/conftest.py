@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import dagster as dg
@@ -12,6 +13,7 @@ import pytest
 from example_pipeline.study.generate import make_study
 from redcap_dagster import RedcapProject, RedcapResource, build_redcap_assets
 from redcap_dagster.api import RedcapClient
+from redcap_dagster.api.budget import FOLDER_VARIABLE
 from redcap_dagster.emulator import RedcapEmulator
 from redcap_dagster.export import read_design
 from redcap_dagster.tables import read_published
@@ -45,12 +47,15 @@ class Study:
     ) -> dg.ExecuteInProcessResult:
         """Materialize what `selection` names, or everything."""
         assets = assets or build_redcap_assets(self.project, out_dir=self.out_dir)
-        return dg.materialize(
-            [assets],
-            resources={"redcap": resource or self.resource()},
-            run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
-            **options,
-        )
+        with TemporaryDirectory() as budget, pytest.MonkeyPatch.context() as patch:
+            # Runs lie minutes apart to the budget of requests; it made some tests twice as long.
+            patch.setenv(FOLDER_VARIABLE, budget)
+            return dg.materialize(
+                [assets],
+                resources={"redcap": resource or self.resource()},
+                run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
+                **options,
+            )
 
     def table(self, name: str, partition: str = "") -> list[dict[str, Any]]:
         """The rows of a published table."""

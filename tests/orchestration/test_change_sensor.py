@@ -132,6 +132,7 @@ def watch(study: "Study") -> Iterator[Watch]:
                 out_dir=study.out_dir,
                 partitions_def=definition,
                 include=[*tables, "rejected_values"],
+                quality=None,  # a hundred checks a run, of which nothing is asked here
                 deidentification=deidentification,
             )
             sensor = build_redcap_change_sensor(assets, **options)
