@@ -113,3 +113,23 @@ def rows_by_asset(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
 def count_rows() -> Any:
     """`rows_by_asset`."""
     return rows_by_asset
+
+
+@pytest.fixture
+def materialize_definitions(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., None]:
+    """Runs a page's `definitions.py` beside `my_study.json`: the assets with the keys given."""
+
+    def _materialize(definitions: str, *keys: list[str]) -> None:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("REDCAP_API_URL", study.emulator.url)
+        study.project.snapshot("my_study.json")
+        names: dict[str, Any] = {}
+        exec(definitions, names)  # noqa: S102 - the page's own snippet
+        job = names["defs"].resolve_implicit_global_asset_job_def()
+        quiet = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
+        chosen = [dg.AssetKey(key) for key in keys]
+        assert job.execute_in_process(run_config=quiet, asset_selection=chosen).success
+
+    return _materialize

@@ -17,6 +17,7 @@ from redcap_dagster.extract import extract_study
 from redcap_dagster.privacy import DEFAULT_KEY_ENV, DeidentificationOptions, Pseudonyms
 from redcap_dagster.quality import QualityOptions
 from redcap_dagster.tables import TableOptions, current_extract
+from tests.orchestration.sentinels import RECORD_ID, VALUE, with_sentinels
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -28,7 +29,6 @@ DEIDENTIFIED = DeidentificationOptions()
 NOTHING = DeidentificationOptions(
     drop_identifiers=False, drop_free_text=False, pseudonymize_record_ids=False, shift_dates=False
 )
-SENTINEL = "zqvalue"
 
 
 @pytest.fixture(autouse=True)
@@ -40,27 +40,6 @@ def assets_of(study: "Study", **options: Any) -> dg.AssetsDefinition:
     """The study's assets, de-identified unless the options say how."""
     options = {"deidentification": DEIDENTIFIED, "out_dir": study.out_dir} | options
     return build_redcap_assets(study.project, **options)
-
-
-def with_sentinels(project_xml: str) -> str:
-    """The study with a sentinel in every record id and every field, but ticks and form statuses."""
-    ids = {
-        key: f"zqrecord{number}"
-        for number, key in enumerate(
-            dict.fromkeys(re.findall(r'SubjectKey="([^"]*)"', project_xml))
-        )
-    }
-
-    def replaced(match: re.Match[str]) -> str:
-        item, value = match[1], match[2]
-        if "participant_id" in item:
-            return f'{item} Value="{ids[value]}"'
-        if item.endswith('_complete"') or "data_access_group" in item or "___" in item:
-            return match[0]
-        return f'{item} Value="{SENTINEL}{match.start()}"'
-
-    planted = re.sub(r'(<ItemData ItemOID="[^"]*")[^>]*? Value="([^"]*)"', replaced, project_xml)
-    return re.sub(r'SubjectKey="([^"]*)"', lambda match: f'SubjectKey="{ids[match[1]]}"', planted)
 
 
 def published_bytes(folder: Path) -> Iterator[tuple[str, bytes]]:
@@ -85,10 +64,10 @@ def test_nothing_that_was_planted_is_in_anything_published(
     assert tables["rejected_values"].rows > 100
     assert tables["quality_findings"].rows > 100
     contents = list(published_bytes(planted.out_dir))
-    words = [SENTINEL.encode(), b"zqrecord", KEY.encode()]
+    words = [VALUE.encode(), RECORD_ID.encode(), KEY.encode()]
     assert [place for place, content in contents for word in words if word in content] == []
     # The search does find what is there.
-    pseudonym = Pseudonyms(KEY.encode(), 364).of("zqrecord1").encode()
+    pseudonym = Pseudonyms(KEY.encode(), 364).of(f"{RECORD_ID}1").encode()
     assert any(pseudonym in content for _, content in contents)
 
 

@@ -239,17 +239,8 @@ def test_the_same_in_postgresql(
             opened.execute(f"drop schema if exists {quoted(schema)} cascade")
 
 
-def test_the_pages_own_lines_do_it(
-    study: "Study", url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_pages_own_lines_do_it(url: str, materialize_definitions: Callable[..., None]) -> None:
     _, snippet = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("REDCAP_API_URL", study.emulator.url)
-    study.project.snapshot("my_study.json")
-    names: dict[str, Any] = {}
-    exec(snippet, names)  # noqa: S102 - the page's own snippet
-    job = names["defs"].resolve_implicit_global_asset_job_def()
-    chosen = [dg.AssetKey(["my_study", "events"]), dg.AssetKey(["duckdb", "my_study", "events"])]
-    assert job.execute_in_process(run_config=QUIET, asset_selection=chosen).success
+    materialize_definitions(snippet, ["my_study", "events"], ["duckdb", "my_study", "events"])
     with Destination(url, "my_study").open() as opened:
         assert opened.table_there("events") is not None

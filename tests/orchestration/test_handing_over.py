@@ -1,12 +1,12 @@
 """Frames of the tables, handed to whatever IO manager the user has."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pandas as pd
-import pytest
 
 from redcap_dagster import build_redcap_assets, record_partitions
 from redcap_dagster.tables import read_published, to_pandas
@@ -104,15 +104,8 @@ def test_a_downstream_asset_gets_it_from_dagsters_own_io_manager(
 
 
 def test_the_pages_own_lines_do_it(
-    study: "Study", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, materialize_definitions: Callable[..., None]
 ) -> None:
     _, snippet = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("REDCAP_API_URL", study.emulator.url)
-    study.project.snapshot("my_study.json")
-    names: dict[str, Any] = {}
-    exec(snippet, names)  # noqa: S102 - the page's own snippet
-    job = names["defs"].resolve_implicit_global_asset_job_def()
-    chosen = [dg.AssetKey(["my_study", "users"])]
-    assert job.execute_in_process(run_config=QUIET, asset_selection=chosen).success
+    materialize_definitions(snippet, ["my_study", "users"])
     assert (tmp_path / "data" / "frames" / "my_study" / "users").is_file()

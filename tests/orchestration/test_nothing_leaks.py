@@ -1,7 +1,6 @@
 """Values, record ids and tokens are in nothing that a run leaves behind, decompressed."""
 
 import logging
-import re
 import sqlite3
 import traceback
 import zlib
@@ -18,33 +17,10 @@ from redcap_dagster import (
     build_redcap_destination_assets,
 )
 from redcap_dagster.api import RedcapClient
+from tests.orchestration.sentinels import RECORD_ID, VALUE, with_sentinels
 
 if TYPE_CHECKING:
     from tests.orchestration.conftest import Study
-
-VALUE = "zqvalue"
-RECORD_ID = "zqrecord"
-
-
-def with_sentinels(project_xml: str) -> str:
-    """The study with a sentinel in every field of every record, and in every record id."""
-    ids = {
-        key: f"{RECORD_ID}{number}"
-        for number, key in enumerate(
-            dict.fromkeys(re.findall(r'SubjectKey="([^"]*)"', project_xml))
-        )
-    }
-
-    def replaced(match: re.Match[str]) -> str:
-        item, value = match[1], match[2]
-        if "participant_id" in item:
-            return f'{item} Value="{ids[value]}"'
-        if item.endswith('_complete"') or "redcap_data_access_group" in item or "___" in item:
-            return match[0]
-        return f'{item} Value="{VALUE}{match.start()}"'
-
-    planted = re.sub(r'(<ItemData ItemOID="[^"]*")[^>]*? Value="([^"]*)"', replaced, project_xml)
-    return re.sub(r'SubjectKey="([^"]*)"', lambda match: f'SubjectKey="{ids[match[1]]}"', planted)
 
 
 @pytest.fixture

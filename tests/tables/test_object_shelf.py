@@ -28,15 +28,12 @@ from redcap_dagster.tables import (
     verify_extract,
 )
 from redcap_dagster.tables.object_shelf import ObjectShelf
-
-MakeChunk = Callable[..., pa.Table]
-AGE = DictionaryField("age", "visit", "text", validation="integer")
-USERS = pa.table({"username": ["ada"]})
+from tests.tables.visits import AGE, USERS, MakeChunk, export, visit_project
 
 
 @pytest.fixture
 def project(make_project: Callable[..., RedcapProject]) -> RedcapProject:
-    return make_project({"enrolment": ["record_id", "name"], "visit": [AGE]})
+    return visit_project(make_project)
 
 
 @pytest.fixture(autouse=True)
@@ -54,11 +51,6 @@ def shelf(request: pytest.FixtureRequest) -> str:
     if request.param == "s3":
         return f"{request.getfixturevalue('s3')}/asthma"
     return f"memory://{uuid4().hex}/asthma"
-
-
-def export(project: RedcapProject, make_chunk: MakeChunk, *ages: str) -> pa.Table:
-    rows = [{"record_id": f"{n:03}", "name": "x", "age": age} for n, age in enumerate(ages)]
-    return make_chunk(project, rows)
 
 
 def publish(shelf: str, project: RedcapProject, name: str, extract_id: str | None = None) -> None:

@@ -26,20 +26,12 @@ from redcap_dagster.tables import (
     read_published,
     verify_extract,
 )
-
-MakeChunk = Callable[..., pa.Table]
-AGE = DictionaryField("age", "visit", "text", validation="integer")
-USERS = pa.table({"username": ["ada"]})
+from tests.tables.visits import AGE, USERS, MakeChunk, export, visit_project
 
 
 @pytest.fixture
 def project(make_project: Callable[..., RedcapProject]) -> RedcapProject:
-    return make_project({"enrolment": ["record_id", "name"], "visit": [AGE]})
-
-
-def export(project: RedcapProject, make_chunk: MakeChunk, *ages: str) -> pa.Table:
-    rows = [{"record_id": f"{n:03}", "name": "x", "age": age} for n, age in enumerate(ages)]
-    return make_chunk(project, rows)
+    return visit_project(make_project)
 
 
 def files(folder: Path) -> set[str]:
