@@ -6,6 +6,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PORT ?= 3000
+# In the order of the folders: the files of few tests, which wait for other processes, last otherwise.
+SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
+# Where an older library shows first: types, frames, files, rules, databases. LOWEST=tests is all.
+LOWEST ?= tests/tables tests/quality tests/logic tests/project tests/privacy tests/destinations
 
 export DAGSTER_HOME := $(CURDIR)/.dagster_home
 export DAGSTER_DISABLE_TELEMETRY := 1
@@ -24,7 +28,7 @@ ui: $(VENV)/.installed ## open Dagster's page on the same study: http://127.0.0.
 	$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(PORT)
 
 test: $(VENV)/.installed-dev ## run every test (ARGS="-k words" chooses)
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 check: $(VENV)/.installed-dev ## style, types, the map of rooms, definitions, generated docs
 	$(BIN)/ruff check .
@@ -34,8 +38,8 @@ check: $(VENV)/.installed-dev ## style, types, the map of rooms, definitions, ge
 	$(BIN)/dagster definitions validate -w workspace.yaml
 	$(BIN)/python -m pytest -q tests/test_docs.py tests/emulator/test_coverage_page.py
 
-test-lowest: .venv-lowest/.installed-lowest ## run every test with pandas 2.2 and the oldest libraries allowed
-	.venv-lowest/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
+test-lowest: .venv-lowest/.installed-lowest ## tests of tables and rules with pandas 2.2 and the oldest libraries (LOWEST=tests: all)
+	.venv-lowest/bin/python -m pytest $(SIDE_BY_SIDE) $(LOWEST) $(ARGS)
 
 format: $(VENV)/.installed-dev ## put the code into its one format
 	$(BIN)/ruff check --fix .
