@@ -21,7 +21,7 @@ from redcap_dagster.export.plan import (
 )
 from redcap_dagster.export.progress import ExportProgress
 from redcap_dagster.export.row_keys import RowKeySpace, RowList
-from redcap_dagster.export.row_list import read_row_list
+from redcap_dagster.export.row_list import RowLists, read_row_list
 from redcap_dagster.export.selection import RecordSelection, record_bucket
 from redcap_dagster.export.spool import spool_folder
 from redcap_dagster.export.study_export import ExportSettings, StudyExport
@@ -39,6 +39,7 @@ __all__ = [
     "RecordSelection",
     "RowKeySpace",
     "RowList",
+    "RowLists",
     "StudyExport",
     "plan_export",
     "read_answers",

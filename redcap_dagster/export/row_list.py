@@ -36,7 +36,6 @@ def read_row_list(
     selection: RecordSelection | None = None,
     *,
     with_groups: bool = False,
-    like: RowList | None = None,
 ) -> RowList:
     """The rows that a selection holds now, in the server's order of records.
 
@@ -49,13 +48,90 @@ def read_row_list(
         project: The study's design as it is on the server now.
         selection: What to list; None for everything. Named records that are not there are left out.
         with_groups: Whether to ask for each record's data access group.
-        like: An earlier list of the same, which shows in how many requests the server answers.
 
     Raises:
         ApiError: REDCap did not answer, refused, or sent something else.
         ExportError: REDCap does not say in which data access groups the records are.
     """
     selection = selection or RecordSelection()
+    return _choose(_read_list(client, project, selection, with_groups=with_groups), selection)
+
+
+class RowLists:
+    """The lists of rows that exports begin and end with, for exports that follow each other.
+
+    Buckets and groups of records are picked from the list of all rows, as REDCap cannot filter by
+    them. The list that ended one export begins the next: what came or went between the two, the
+    one that ends that export shows.
+
+    Args:
+        client: Where to ask.
+        project: The study's design as it is on the server now.
+    """
+
+    def __init__(self, client: RedcapClient, project: RedcapProject) -> None:
+        self._client = client
+        self._project = project
+        self._last: RowList | None = None
+        self._last_key: tuple[object, ...] = ()
+
+    def list_before(self, selection: RecordSelection) -> RowList:
+        """The rows of a selection as listed last, or now where that was another list.
+
+        Raises:
+            ApiError: REDCap did not answer, refused, or sent something else.
+            ExportError: REDCap does not say in which data access groups the records are.
+        """
+        if self._last is None or self._last_key != _list_key(selection):
+            return self.list_now(selection)
+        return _choose(self._last, selection)
+
+    def list_now(self, selection: RecordSelection) -> RowList:
+        """The rows of a selection as they are now.
+
+        Raises:
+            ApiError: REDCap did not answer, refused, or sent something else.
+            ExportError: REDCap does not say in which data access groups the records are.
+        """
+        key = _list_key(selection)
+        like = self._last if self._last_key == key else None
+        self._last = _read_list(self._client, self._project, selection, like=like)
+        self._last_key = key
+        return _choose(self._last, selection)
+
+
+def _list_key(selection: RecordSelection) -> tuple[object, ...]:
+    """What of a selection REDCap is told, so that its list of rows differs from others."""
+    return (
+        selection.events,
+        _named(selection),
+        selection.changed_since,
+        selection.data_access_group is not None,
+    )
+
+
+def _named(selection: RecordSelection) -> tuple[str, ...] | None:
+    """The records that a list is asked for by name; None for all."""
+    ids = selection.record_ids
+    return tuple(sorted(ids)) if ids is not None and len(ids) <= _MOST_RECORDS_NAMED else None
+
+
+def _choose(rows: RowList, selection: RecordSelection) -> RowList:
+    return rows if selection.holds_all else rows.select(_chosen(rows, selection))
+
+
+def _read_list(
+    client: RedcapClient,
+    project: RedcapProject,
+    selection: RecordSelection,
+    *,
+    with_groups: bool = False,
+    like: RowList | None = None,
+) -> RowList:
+    """The rows that REDCap can be asked for, of records that are in the selection or not.
+
+    An earlier list of the same shows in how many requests the server answers.
+    """
     space = RowKeySpace.of(project)
     if selection.events == ():
         return RowList(space, (), np.zeros(0, np.int64))  # no list of events would mean all
@@ -71,9 +147,8 @@ def read_row_list(
     pieces = like.pieces if like is not None and like.pieces else (listing.piece,)
     read = [item for piece in pieces for item in _read(listing.of(piece))]
     tables = [table for _, table in read if table is not None]
-    rows = _to_rows(tables, project, space, with_groups=with_groups)
-    if not selection.holds_all:
-        rows = rows.select(_chosen(rows, selection))
+    known_ids = like.record_ids if like is not None else ()
+    rows = _to_rows(tables, project, space, known_ids, with_groups=with_groups)
     return replace(rows, pieces=tuple(piece for piece, _ in read))
 
 
@@ -98,10 +173,8 @@ class _Listing:
         return replace(self, events=piece[0], instruments=piece[1])
 
     def ask(self) -> bytes:
-        ids = self.selection.record_ids
-        named = sorted(ids) if ids is not None and len(ids) <= _MOST_RECORDS_NAMED else None
         return self.client.export_records_csv(
-            records=named,
+            records=_named(self.selection),
             fields=[
                 self.project.record_id_field,
                 *(form_status_column_name(name) for name in self.instruments),
@@ -184,6 +257,7 @@ def _to_rows(
     tables: Sequence[pa.Table],
     project: RedcapProject,
     space: RowKeySpace,
+    known_ids: tuple[str, ...],
     *,
     with_groups: bool,
 ) -> RowList:
@@ -201,7 +275,7 @@ def _to_rows(
         pa.string(),
     )
     coded = ids.combine_chunks().dictionary_encode()
-    names = tuple(coded.dictionary.to_pylist())
+    names = _names(coded.dictionary, known_ids)
     numbers = coded.indices.to_numpy().astype(np.int64)
     if len(tables) > 1:
         names, numbers = _in_order(names, numbers)
@@ -213,7 +287,20 @@ def _to_rows(
     groups: tuple[str, ...] | None = None
     if with_groups:
         groups = _groups(tables, numbers, len(names))
-    return RowList(space, names, np.unique(np.hstack(keys)), groups)
+    return RowList(space, names, _each_once(np.hstack(keys)), groups)
+
+
+def _names(ids: pa.StringArray, known: tuple[str, ...]) -> tuple[str, ...]:
+    """The ids as texts: those of an earlier list where they are the same, to hold them once."""
+    return known if ids.equals(pa.array(known, pa.string())) else tuple(ids.to_pylist())
+
+
+def _each_once(keys: Keys) -> Keys:
+    """Ascending, without repetitions; in place, as `np.unique` would copy them twice."""
+    keys.sort()
+    is_new = np.ones(len(keys), bool)
+    np.not_equal(keys[1:], keys[:-1], out=is_new[1:])
+    return keys if is_new.all() else keys[is_new]
 
 
 def _in_order(names: tuple[str, ...], numbers: Keys) -> tuple[tuple[str, ...], Keys]:

@@ -28,7 +28,7 @@ from redcap_dagster.export.pace import Pace
 from redcap_dagster.export.plan import DEFAULT_CELLS_PER_REQUEST
 from redcap_dagster.export.progress import ExportProgress
 from redcap_dagster.export.row_keys import RowList, count_distinct
-from redcap_dagster.export.row_list import read_row_list
+from redcap_dagster.export.row_list import RowLists
 from redcap_dagster.export.selection import RecordSelection
 from redcap_dagster.export.side_by_side import fetch_side_by_side
 from redcap_dagster.export.spool import Spool
@@ -80,6 +80,8 @@ class StudyExport:
         selection: What of the records; None for all.
         instruments: Unique names of the instruments to ask for; None for all.
         settings: How the export is cut.
+        lists: The lists of rows of exports of one run that follow each other; None where there is
+            one.
         spool: Folder on a local disk for the answers of exports that are under way: what a killed
             run left there is not asked for again. None keeps them in a temporary folder.
         progress: Counts to keep up to date.
@@ -96,6 +98,7 @@ class StudyExport:
         *,
         instruments: Iterable[str] | None = None,
         settings: ExportSettings | None = None,
+        lists: RowLists | None = None,
         spool: Path | None = None,
         progress: ExportProgress | None = None,
     ) -> None:
@@ -104,6 +107,7 @@ class StudyExport:
         self._selection = selection or RecordSelection()
         self._asked_instruments = None if instruments is None else tuple(instruments)
         self._settings = settings or ExportSettings()
+        self._lists = lists or RowLists(client, project)
         self._spool_folder = spool
         self.progress = progress if progress is not None else ExportProgress()
         self._pace = Pace(self._settings.cells_per_request)
@@ -198,7 +202,7 @@ class StudyExport:
         self._rounds += 1
         fence, touched, is_new_design = self._read_log()
         self._refuse_new_design(is_new_design)
-        rows = read_row_list(self._client, self._project, self._selection, like=self._rows)
+        rows = self._lists.list_now(self._selection)
         differing = self._blocks.differing(rows)
         logged = touched.intersection(rows.record_ids) | self._blocks.known(touched)
         self._rows = rows
@@ -265,7 +269,7 @@ class StudyExport:
             # Side by side: of rows that come or go between the two, the second list tells.
             with ThreadPoolExecutor(self._settings.concurrency) as pool:
                 fence = pool.submit(_fence_if_permitted, self._client, self._project)
-                rows = pool.submit(read_row_list, self._client, self._project, self._selection)
+                rows = pool.submit(self._lists.list_before, self._selection)
             self._fence, self._rows = fence.result(), rows.result()
             # Without the log it could not be found out what changed since a killed run.
             self._spool.begin({"fence": self._fence.to_plain() if self._fence else None})
@@ -274,7 +278,7 @@ class StudyExport:
         self._fence = ChangeFence.from_plain(left["fence"])
         self._fence, touched, is_new_design = self._read_log()
         self._refuse_new_design(is_new_design)
-        self._rows = read_row_list(self._client, self._project, self._selection)
+        self._rows = self._lists.list_before(self._selection)
         kept = self._blocks.take_up(self._rows, touched)
         logger.info("Going on with an export that was not finished: %d records were there.", kept)
 

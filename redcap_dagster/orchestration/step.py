@@ -7,7 +7,7 @@ from functools import cached_property
 import dagster as dg
 
 from redcap_dagster.api import RedcapClient
-from redcap_dagster.export import ExportSettings
+from redcap_dagster.export import ExportSettings, RowLists
 from redcap_dagster.orchestration.deidentification import plan_deidentifier
 from redcap_dagster.orchestration.kinds import PARTITIONED_KINDS, RECORD_KINDS
 from redcap_dagster.orchestration.study import StudyAssets
@@ -43,6 +43,11 @@ class Step:
             ConfigError: The environment has no key.
         """
         return plan_deidentifier(self.study, self.live)
+
+    @cached_property
+    def lists(self) -> RowLists:
+        """The lists of rows of its partitions' exports, which follow each other."""
+        return RowLists(self.client, self.live)
 
     def plan(self) -> list[tuple[str | None, list[dg.AssetKey]]]:
         """The selected assets by the partition they are published in; None for the study's own."""

@@ -234,6 +234,7 @@ def run_and_die(url: str, token: str, spool: Path, out: Path, seconds: float) ->
             assert export.settle()
             out.write_text(f"{export.progress.batches_resumed}\n{text}", encoding="utf-8")
             export.done()
+        signal.setitimer(signal.ITIMER_REAL, 0)  # the interpreter's end has no handler any more
 
 
 def test_an_export_that_is_killed_again_and_again_comes_to_the_same(

@@ -72,6 +72,27 @@ def test_a_partition_asks_for_its_events_and_records_alone(study: "Study") -> No
     assert asked == len({row["participant_id"] for row in rows})
 
 
+def test_partitions_of_one_run_share_the_lists_between_them(study: "Study") -> None:
+    study.materialize(selection=["spirometry"])
+    whole = as_counter(study.table("spirometry"))
+    definition = record_partitions(4)
+    assets = build_redcap_assets(study.project, out_dir=study.out_dir, partitions_def=definition)
+    keys = definition.get_partition_keys()
+    study.emulator.requests.clear()
+    study.materialize(
+        assets=assets,
+        selection=["spirometry"],
+        tags={
+            "dagster/asset_partition_range_start": keys[0],
+            "dagster/asset_partition_range_end": keys[-1],
+        },
+    )
+    asked = [request for request in study.emulator.requests if request.content == "record"]
+    assert sum(request.records is None for request in asked) == len(keys) + 1
+    rows = chain.from_iterable(study.table("spirometry", key) for key in keys)
+    assert as_counter(list(rows)) == whole
+
+
 def test_a_group_without_a_partition_is_told(
     study: "Study", capfd: pytest.CaptureFixture[str]
 ) -> None:
