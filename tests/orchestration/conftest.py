@@ -17,6 +17,7 @@ from redcap_dagster.api.budget import FOLDER_VARIABLE
 from redcap_dagster.emulator import RedcapEmulator
 from redcap_dagster.export import read_design
 from redcap_dagster.tables import read_published
+from tests.orchestration.component_sandbox import Load, component_sandbox
 
 PARTICIPANTS = 60
 
@@ -96,6 +97,15 @@ def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 def study(study_xml: Path, serve: Callable[..., Study]) -> Study:
     """The synthetic study on an emulator of its own."""
     return serve(study_xml)
+
+
+@pytest.fixture
+def load(study: Study, monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
+    """Makes the definitions of a component: `component_sandbox`."""
+    monkeypatch.setenv("STUDY_URL", study.emulator.url)
+    monkeypatch.setenv("STUDY_TOKEN", study.token)
+    with component_sandbox(study.out_dir) as load_component:
+        yield load_component
 
 
 def rows_by_asset(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
