@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from math import isnan
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
