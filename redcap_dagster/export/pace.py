@@ -4,9 +4,9 @@ import threading
 from dataclasses import dataclass
 
 _FIRST_SHARE = 4
-"""The first requests ask for a quarter of the budget."""
+"""The first requests ask for a quarter of the budget, but for one, which tries twice as much."""
 
-_GROWTH = 2.0
+_GROWTH = 2
 _SLOW_S = 20.0
 """An answer that takes longer is not followed by a larger one."""
 
@@ -27,8 +27,8 @@ class PaceFacts:
 class Pace:
     """The size of the next request, in cells. Safe to use from several threads.
 
-    Sizes grow only after an answer of the size before, so that a server is never sent many
-    requests of a size that it has not yet shown to bear.
+    Above the first size, a server is never sent many requests of a size that it has not yet shown
+    to bear.
 
     Args:
         most_cells: Never ask for more.
@@ -37,7 +37,8 @@ class Pace:
     def __init__(self, most_cells: int) -> None:
         self._lock = threading.Lock()
         self._most = most_cells
-        self._cells = max(1, most_cells // _FIRST_SHARE)
+        self._first = max(1, most_cells // _FIRST_SHARE)
+        self._cells = min(most_cells, _GROWTH * self._first)
         self._on_trial: int | None = None
         self._largest_answer = 0
         self._smallest_refused: int | None = None
@@ -47,13 +48,14 @@ class Pace:
         """Cells that the next request may ask for.
 
         A size that the server has not answered yet is given once; until that answer has come,
-        the others get the largest size that it has answered.
+        the others get the largest size that it has answered, or the first.
         """
         with self._lock:
-            if not self._largest_answer or self._cells <= self._largest_answer:
+            bearable = min(max(self._first, self._largest_answer), self._limit())
+            if self._cells <= bearable:
                 return self._cells
             if self._on_trial is not None:
-                return self._largest_answer
+                return bearable
             self._on_trial = self._cells
             return self._cells
 
@@ -73,8 +75,9 @@ class Pace:
             if self._answers_since_refusal > _FORGET_AFTER:
                 self._smallest_refused = None
             if seconds <= _SLOW_S:
-                grown = min(int(cells * _GROWTH), self._limit())
-                self._cells = max(self._cells, grown)
+                self._cells = max(self._cells, min(cells * _GROWTH, self._limit()))
+            else:
+                self._cells = min(self._cells, max(self._first, self._largest_answer))
 
     def refused(self, cells: int) -> None:
         """A request of so many cells was more than the server could answer."""

@@ -107,7 +107,7 @@ class StudyExport:
         self._selection = selection or RecordSelection()
         self._asked_instruments = None if instruments is None else tuple(instruments)
         self._settings = settings or ExportSettings()
-        self._lists = lists or RowLists(client, project)
+        self._lists = lists or RowLists(client, project, self._settings.concurrency)
         self._spool_folder = spool
         self.progress = progress if progress is not None else ExportProgress()
         self._pace = Pace(self._settings.cells_per_request)

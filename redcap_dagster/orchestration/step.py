@@ -47,7 +47,7 @@ class Step:
     @cached_property
     def lists(self) -> RowLists:
         """The lists of rows of its partitions' exports, which follow each other."""
-        return RowLists(self.client, self.live)
+        return RowLists(self.client, self.live, self.settings.concurrency)
 
     def plan(self) -> list[tuple[str | None, list[dg.AssetKey]]]:
         """The selected assets by the partition they are published in; None for the study's own."""

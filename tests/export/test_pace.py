@@ -3,14 +3,14 @@
 from redcap_dagster.export.pace import Pace
 
 
-def test_the_first_requests_ask_for_a_quarter_of_the_budget() -> None:
-    assert Pace(400_000).next_cells() == 100_000
+def test_the_first_requests_ask_for_a_quarter_of_the_budget_and_one_for_half() -> None:
+    pace = Pace(400_000)
+    assert [pace.next_cells() for _ in range(4)] == [200_000, 100_000, 100_000, 100_000]
 
 
 def test_a_larger_size_is_tried_once_before_the_others_get_it() -> None:
     pace = Pace(400_000)
-    pace.answered(100_000, 0.2)
-    assert [pace.next_cells() for _ in range(3)] == [200_000, 100_000, 100_000]
+    assert [pace.next_cells() for _ in range(2)] == [200_000, 100_000]
     pace.answered(100_000, 0.2)
     assert pace.next_cells() == 100_000
     pace.answered(200_000, 0.4)
@@ -18,6 +18,22 @@ def test_a_larger_size_is_tried_once_before_the_others_get_it() -> None:
     assert [pace.next_cells() for _ in range(2)] == [400_000, 200_000]
     pace.answered(400_000, 0.8)
     assert [pace.next_cells() for _ in range(2)] == [400_000, 400_000]
+
+
+def test_small_answers_do_not_make_the_others_smaller_than_the_first() -> None:
+    pace = Pace(400_000)
+    assert pace.next_cells() == 200_000
+    pace.answered(2_000, 0.1)
+    assert pace.next_cells() == 100_000
+
+
+def test_where_the_first_size_is_too_much_for_the_server_it_is_asked_for_half() -> None:
+    pace = Pace(400_000)
+    assert [pace.next_cells() for _ in range(2)] == [200_000, 100_000]
+    pace.refused(200_000)
+    assert pace.next_cells() == 100_000
+    pace.refused(100_000)
+    assert [pace.next_cells() for _ in range(2)] == [50_000, 50_000]
 
 
 def test_a_refused_size_is_not_asked_for_again() -> None:

@@ -16,6 +16,7 @@ from redcap_dagster.errors import ExportError, ServerError
 from redcap_dagster.export import (
     ExportSettings,
     RecordSelection,
+    RowLists,
     StudyExport,
     read_design,
     read_row_list,
@@ -110,6 +111,24 @@ def test_what_changes_while_it_runs_is_read_again(serve: Serve) -> None:
     assert facts["is_state_of_one_moment"]
     assert facts["rounds"] == 2
     assert not any(name in str(facts) for name in ids if len(name) > 2)
+
+
+def test_a_long_list_is_asked_for_by_event_when_it_is_read_again(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("redcap_dagster.export.row_list._MANY_ROWS", 10)
+    study = serve("everything")
+    ids = read_row_list(study.client, study.project).record_ids
+    lists = RowLists(study.client, study.project, 4)
+    whole = lists.list_before(RecordSelection())
+    study.emulator.requests.clear()
+    in_parts = lists.list_now(RecordSelection())
+    assert len(study.emulator.requests) == min(4, len(study.project.events)) > 1
+    assert (in_parts.record_ids, in_parts.keys.tolist()) == (ids, whole.keys.tolist())
+    change_everything(study, ids)
+    changed = lists.list_now(RecordSelection())
+    assert set(changed.record_ids) == {*ids, "new one", "another name"} - {ids[1], ids[2]}
+    assert lists.list_before(RecordSelection()).record_ids == changed.record_ids
 
 
 def change_everything(study: Served, ids: tuple[str, ...]) -> None:
