@@ -2,7 +2,10 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import date, datetime, time
+from threading import Barrier, BrokenBarrierError
 from typing import Any
 from uuid import uuid4
 
@@ -158,20 +161,51 @@ def postgresql_url() -> str:
     return url
 
 
+@dataclass
+class S3Server:
+    """An S3 on loopback that remembers what it was asked.
+
+    Attributes:
+        url: Its address.
+        asked: Path of each request.
+        meeting: Where requests for a manifest wait for each other.
+    """
+
+    url: str
+    asked: list[str] = field(default_factory=list)
+    meeting: Barrier | None = None
+
+    def in_front_of(self, app: Callable[..., Any]) -> Callable[..., Any]:
+        """A WSGI app that takes note and hands on to another."""
+
+        def ask(environ: Mapping[str, Any], start_response: Any) -> Any:
+            self.asked.append(environ["PATH_INFO"])
+            if self.meeting is not None and environ["PATH_INFO"].endswith("manifest.json"):
+                with suppress(BrokenBarrierError):  # the test sees it
+                    self.meeting.wait(timeout=20)
+            return app(environ, start_response)
+
+        return ask
+
+
 @pytest.fixture(scope="session")
-def s3_server() -> Iterator[str]:
-    """The address of an S3 on loopback."""
+def s3_server() -> Iterator[S3Server]:
+    """An S3 on loopback."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
+    asked = S3Server(f"http://{host}:{port}")
+    http = server._server
+    assert http is not None
+    http.app = asked.in_front_of(http.app)
+    yield asked
     server.stop()
 
 
 @pytest.fixture
-def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
     """An empty bucket, as `s3://…`, with what its client needs in the environment."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server.url)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "the-key-id")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "the-secret-key")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")

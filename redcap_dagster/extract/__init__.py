@@ -7,7 +7,7 @@ from redcap_dagster.extract.copies import (
     publish_copy,
 )
 from redcap_dagster.extract.facts import design_facts, export_facts, request_facts
-from redcap_dagster.extract.fences import FENCE_FACT, published_fence
+from redcap_dagster.extract.fences import FENCE_FACT, fence_of, published_fence
 from redcap_dagster.extract.progress import (
     ExtractState,
     ProgressLines,
@@ -52,6 +52,7 @@ __all__ = [
     "design_tables",
     "export_facts",
     "extract_study",
+    "fence_of",
     "find_rights",
     "is_refusal",
     "publish_copy",

@@ -1,9 +1,10 @@
 """One look of the change sensor: what changed in REDCap, and which partitions must run for it."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from redcap_dagster.api import RedcapClient
@@ -14,15 +15,14 @@ from redcap_dagster.export import (
     read_changes,
     read_row_list,
 )
-from redcap_dagster.extract import published_fence
 from redcap_dagster.orchestration.affected import (
     PublishedPartition,
+    StoredRecords,
     published_partitions,
-    recognise_records,
+    touched_partitions,
 )
 from redcap_dagster.orchestration.sensor_cursor import SensorCursor, Wanted
 from redcap_dagster.orchestration.study import StudyAssets
-from redcap_dagster.tables import has_extract
 
 _DATE_OVERLAP = timedelta(minutes=5)
 _SECONDS = "%Y-%m-%d %H:%M:%S"
@@ -59,9 +59,13 @@ class ChangeWatch:
     full_every: timedelta | None
     server_timezone: str | None
 
-    def has_anything_published(self) -> bool:
-        """Whether any partition was materialized yet: the others are nobody's business here."""
-        return any(has_extract(self.study.shelf(key)) for key in self.keys)
+    @cached_property
+    def published(self) -> tuple[PublishedPartition, ...]:
+        """The partitions that were materialized; the others are nobody's business here.
+
+        They are looked for once, when something has to be known of them.
+        """
+        return published_partitions(self.study, self.keys)
 
     def look(self, client: RedcapClient, cursor: SensorCursor | None, now: datetime) -> ChangeTick:
         """Ask REDCap what changed since the cursor.
@@ -132,23 +136,13 @@ class ChangeWatch:
 
     def _touched(
         self, client: RedcapClient, changes: Sequence[Change]
-    ) -> Iterator[tuple[PublishedPartition, list[Change]]]:
+    ) -> list[tuple[PublishedPartition, list[Change]]]:
         """Partitions that are out of date, each with the changes that came after it was made."""
-        parts = published_partitions(self.study, self.keys, self.study.project)
-        by_group = any(part.selection.data_access_group is not None for part in parts)
+        by_group = any(part.selection.data_access_group is not None for part in self.published)
         rows = read_row_list(client, self.study.project, with_groups=by_group)
         no_groups = ("",) * len(rows.record_ids)
         groups = dict(zip(rows.record_ids, rows.groups or no_groups, strict=True))
-        for part in recognise_records(parts, self.study.deidentification, groups):
-            fence = published_fence(self.study.shelf(part.key))
-            own = [
-                item
-                for item in changes
-                if fence is None or not fence.covers(item.timestamp, item.digest, item.count)
-            ]
-            is_new = bool(own) or fence is None
-            if is_new and part.is_touched(own, groups):
-                yield part, own
+        return touched_partitions(self.study, self.published, changes, StoredRecords(groups))
 
     def _settle(
         self,
@@ -166,12 +160,11 @@ class ChangeWatch:
         return SensorCursor(fence, wanted, full_at, now)
 
     def _everything(self, reason: Wanted) -> dict[str, Wanted]:
-        return {key or "": reason for key in self.keys if has_extract(self.study.shelf(key))}
+        return {part.key or "": reason for part in self.published}
 
     def _oldest_fence(self) -> ChangeFence | None:
         """Where the published partition that is farthest behind stands; None if one cannot say."""
-        shelves = [self.study.shelf(key) for key in self.keys]
-        fences = [published_fence(shelf) for shelf in shelves if has_extract(shelf)]
+        fences = [part.fence for part in self.published]
         known = [fence for fence in fences if fence is not None]
         if len(known) < len(fences) or not known:
             return None

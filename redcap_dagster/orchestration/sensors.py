@@ -8,7 +8,7 @@ import dagster as dg
 
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.errors import ConfigError
-from redcap_dagster.extract import published_fence
+from redcap_dagster.extract import fence_of
 from redcap_dagster.inbox import TriggerInbox
 from redcap_dagster.orchestration.change_tick import ChangeTick, ChangeWatch
 from redcap_dagster.orchestration.kinds import RECORD_KINDS
@@ -16,7 +16,7 @@ from redcap_dagster.orchestration.metadata import EXTRACT_ID
 from redcap_dagster.orchestration.resource import RedcapResource
 from redcap_dagster.orchestration.sensor_cursor import SensorCursor, Wanted
 from redcap_dagster.orchestration.study import StudyAssets, study_of_assets
-from redcap_dagster.tables import current_extract
+from redcap_dagster.tables import PublishedExtract, find_extracts
 
 _MOST_ATTEMPTS = 3
 _RUN_KEY_TAG = "dagster/run_key"
@@ -88,12 +88,13 @@ def build_redcap_change_sensor(
         **_: object,
     ) -> dg.SensorResult:
         watch = ChangeWatch(study, _partition_keys(context, study), full_every, server_timezone)
-        if not watch.has_anything_published():
+        cursor = SensorCursor.load(context.cursor)
+        # With a cursor, something was: a look that finds nothing new reads no manifest.
+        if cursor is None and not watch.published:
             return dg.SensorResult(
                 skip_reason="Nothing of this study has been materialized yet. Materialize it once; "
                 "from then on it is kept up to date."
             )
-        cursor = SensorCursor.load(context.cursor)
         interval = timedelta(seconds=minimum_interval_seconds)
         if inbox is not None and not _is_due(study, cursor, TriggerInbox(inbox), interval):
             return dg.SensorResult(skip_reason="No data entry trigger came.")
@@ -131,11 +132,7 @@ class _Requests:
 
     def result(self) -> dg.SensorResult:
         """What Dagster is told."""
-        wanted = {
-            key: next_try
-            for key, item in self._tick.cursor.wanted.items()
-            if (next_try := self._next_try(key, item)) is not None
-        }
+        wanted = self._still_wanted()
         cursor = SensorCursor(
             self._tick.cursor.fence, wanted, self._tick.cursor.full_at, self._tick.cursor.asked_at
         )
@@ -153,17 +150,30 @@ class _Requests:
             skip_reason=None if requests else self._sentence(wanted),
         )
 
-    def _next_try(self, key: str, item: Wanted) -> Wanted | None:
-        """The try that is due; None when a run has done it, ours or somebody else's."""
-        status = self._status(key, item)
-        has_failed = status in {dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
-        if status is dg.DagsterRunStatus.SUCCESS:
-            return None
-        if item.is_covered_by(published_fence(self._study.shelf(key or None))):
-            # A run that died when it had published: what is downstream waits for its events.
-            is_done = not has_failed or self._has_told(key)
-            return None if is_done else item.again()
-        return item.again() if has_failed else item
+    def _still_wanted(self) -> dict[str, Wanted]:
+        """What no run has done yet, ours or somebody else's: the tries that are due."""
+        statuses = {
+            key: status
+            for key, item in self._tick.cursor.wanted.items()
+            if (status := self._status(key, item)) is not dg.DagsterRunStatus.SUCCESS
+        }
+        extracts = find_extracts([self._study.shelf(key or None) for key in statuses])
+        wanted = {}
+        for (key, status), extract in zip(statuses.items(), extracts, strict=True):
+            item = self._tick.cursor.wanted[key]
+            has_failed = status in {dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
+            if not self._is_done(key, item, extract, has_failed=has_failed):
+                wanted[key] = item.again() if has_failed else item
+        return wanted
+
+    def _is_done(
+        self, key: str, item: Wanted, extract: PublishedExtract | None, *, has_failed: bool
+    ) -> bool:
+        """Whether what is published is what was wanted, and Dagster knows."""
+        if extract is None or not item.is_covered_by(fence_of(extract)):
+            return False
+        # A run that died when it had published: what is downstream waits for its events.
+        return not has_failed or self._has_told(key, extract)
 
     def _status(self, key: str, item: Wanted) -> dg.DagsterRunStatus | None:
         """Status of the run of a request; None when there is none yet.
@@ -177,9 +187,9 @@ class _Requests:
         status = records[0].dagster_run.status if records else None
         return None if status is dg.DagsterRunStatus.NOT_STARTED else status
 
-    def _has_told(self, key: str) -> bool:
+    def _has_told(self, key: str, extract: PublishedExtract) -> bool:
         """Whether Dagster knows every table of a partition as the one that readers see."""
-        tables = current_extract(self._study.shelf(key or None)).tables
+        tables = extract.tables
         names = {asset: self._study.props[asset].name for asset in self._keys}
         return all(
             self._extract_told(asset, key) == tables[name].extract_id

@@ -17,7 +17,13 @@ from redcap_dagster.tables.folder_shelf import point_link
 from redcap_dagster.tables.frames import to_pandas
 from redcap_dagster.tables.gather import gather_chunks
 from redcap_dagster.tables.layout import plan_tables
-from redcap_dagster.tables.location import Location, open_parquet, to_location, writing_to
+from redcap_dagster.tables.location import (
+    Location,
+    open_parquet,
+    read_side_by_side,
+    to_location,
+    writing_to,
+)
 from redcap_dagster.tables.manifest import PublishedExtract, PublishedTable, read_manifest
 from redcap_dagster.tables.names import (
     MISSING_REASONS,
@@ -42,12 +48,15 @@ from redcap_dagster.tables.screen import TableScreen
 from redcap_dagster.tables.shelf import (
     current_extract,
     find_changed_files,
+    find_extract,
+    find_extracts,
     find_shelves,
     find_strange_files,
     has_extract,
     open_shelf,
     published_path,
     read_published,
+    read_table,
     verify_extract,
 )
 from redcap_dagster.tables.spec import (
@@ -94,6 +103,8 @@ __all__ = [
     "current_extract",
     "file_sha256",
     "find_changed_files",
+    "find_extract",
+    "find_extracts",
     "find_shelves",
     "find_strange_files",
     "folder_lock",
@@ -113,6 +124,8 @@ __all__ = [
     "published_path",
     "read_manifest",
     "read_published",
+    "read_side_by_side",
+    "read_table",
     "split_chunk",
     "table_name",
     "to_location",

@@ -1,10 +1,11 @@
 """Where tables lie: a folder, or a place in an object store."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import fsspec
 import pyarrow.parquet as pq
@@ -15,6 +16,11 @@ from redcap_dagster.errors import ConfigError, TableError
 
 Location: TypeAlias = Path | UPath
 """A folder or file: a `Path` on this machine, a `UPath` in an object store."""
+
+_Item = TypeVar("_Item")
+_Found = TypeVar("_Found")
+_CONNECTIONS = 10
+"""As many as the client of S3 keeps; more would wait for each other."""
 
 
 class _Store(NamedTuple):
@@ -69,6 +75,26 @@ def open_parquet(file: Location) -> pq.ParquetFile:
     if isinstance(file, Path):
         return pq.ParquetFile(file)
     return pq.ParquetFile(file.path, filesystem=file.fs, pre_buffer=True)
+
+
+def read_small(file: Location) -> bytes:
+    """The bytes of a small file that is not empty, for one request of a store."""
+    if isinstance(file, Path):
+        return file.read_bytes()
+    # Without a start, the client of S3 asks for the size first.
+    return bytes(file.fs.cat_file(file.path, start=0))
+
+
+def read_side_by_side(
+    read: Callable[[_Item], _Found], items: Iterable[_Item]
+) -> tuple[_Found, ...]:
+    """Read from several places at once, as an answer of a store is long in coming.
+
+    Returns:
+        What was read, in the order of the items. The first failure is raised.
+    """
+    with ThreadPoolExecutor(_CONNECTIONS, thread_name_prefix="redcap-read") as pool:
+        return tuple(pool.map(read, items))
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from upath import UPath
 
 from redcap_dagster.errors import TableError
-from redcap_dagster.tables.location import Location
+from redcap_dagster.tables.location import Location, read_small
 from redcap_dagster.tables.parquet import file_sha256
 
 AnyLocation = TypeVar("AnyLocation", Path, UPath, Location)
@@ -143,7 +143,7 @@ def read_manifest(folder: Location) -> PublishedExtract:
     """
     path = folder / MANIFEST_NAME
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_small(path))
     except FileNotFoundError:
         raise TableError(f"{folder} holds no extract: it has no {MANIFEST_NAME}.") from None
     except ValueError:

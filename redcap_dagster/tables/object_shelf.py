@@ -24,7 +24,7 @@ from pathlib import Path
 from upath import UPath
 
 from redcap_dagster.errors import TableError
-from redcap_dagster.tables.location import Location
+from redcap_dagster.tables.location import Location, read_small
 from redcap_dagster.tables.manifest import PublishedExtract, table_file
 from redcap_dagster.tables.staging import OWNER_ONLY, OvertakenError, Staging, folder_lock
 
@@ -97,7 +97,7 @@ class ObjectShelf:
         """The place of the extract of a publication; None for a number below 1."""
         if number < 1:
             return None
-        return self.extract_place(self._publication(number).read_text(encoding="utf-8"))
+        return self.extract_place(read_small(self._publication(number)).decode())
 
     def take_number(self, number: int, extract_id: str) -> None:
         """Make an extract the one that readers see.
@@ -110,7 +110,7 @@ class ObjectShelf:
             publication.fs.pipe_file(publication.path, extract_id.encode(), mode="create")
         except FileExistsError:
             # The store's client sends again what got no answer, and finds what it sent before.
-            if publication.read_text(encoding="utf-8") != extract_id:
+            if read_small(publication).decode() != extract_id:
                 raise OvertakenError from None
 
     def clear_away(self, number: int, seen: set[str]) -> None:

@@ -16,7 +16,13 @@ from upath import UPath
 from redcap_dagster.errors import TableError
 from redcap_dagster.tables.choices import with_categories
 from redcap_dagster.tables.folder_shelf import FolderShelf
-from redcap_dagster.tables.location import Location, open_parquet, reading_from, to_location
+from redcap_dagster.tables.location import (
+    Location,
+    open_parquet,
+    read_side_by_side,
+    reading_from,
+    to_location,
+)
 from redcap_dagster.tables.manifest import (
     MANIFEST_NAME,
     PublishedExtract,
@@ -106,12 +112,25 @@ def find_extract(shelf: str | Path | UPath) -> PublishedExtract | None:
         return None if place is None else read_manifest(place)
 
 
+def find_extracts(
+    shelves: Sequence[str | Path | UPath],
+) -> tuple[PublishedExtract | None, ...]:
+    """What `find_extract` gives for each of several shelves, read side by side.
+
+    Raises:
+        TableError: One of them cannot be read.
+    """
+    return read_side_by_side(find_extract, shelves)
+
+
 def find_shelves(place: str | Path | UPath) -> list[Location]:
     """A study's own shelf and those of its partitions inside it, where there is an extract."""
     location = to_location(place)
     with reading_from(location):
         inside: list[Location] = list(location.iterdir()) if location.is_dir() else []
-    return [shelf for shelf in (location, *sorted(inside, key=str)) if has_extract(shelf)]
+    places = (location, *sorted(inside, key=str))
+    found = read_side_by_side(has_extract, places)
+    return [place for place, is_shelf in zip(places, found, strict=True) if is_shelf]
 
 
 def published_path(shelf: str | Path | UPath, table: str) -> Location:
@@ -139,7 +158,18 @@ def read_published(
     Raises:
         TableError: Nothing has been published on the shelf, or no such table or column.
     """
-    path = current_extract(shelf).file(table)
+    return read_table(current_extract(shelf), table, columns)
+
+
+def read_table(
+    extract: PublishedExtract, table: str, columns: Sequence[str] | None = None
+) -> pa.Table:
+    """Read a table of an extract, as `read_published` does of the one that readers see.
+
+    Raises:
+        TableError: No such table or column.
+    """
+    path = extract.file(table)
     with reading_from(path), open_parquet(path) as file:
         if columns is None:
             return with_categories(file.read())

@@ -1,6 +1,7 @@
 """A study whose tables lie in an object store."""
 
 from hashlib import sha256
+from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -21,6 +22,7 @@ from redcap_dagster.api import RedcapClient
 from redcap_dagster.tables import current_extract, read_published, to_pandas, verify_extract
 
 if TYPE_CHECKING:
+    from tests.conftest import S3Server
     from tests.orchestration.conftest import Study
 
 EVENT = "screening_arm_1"
@@ -140,7 +142,9 @@ def test_attachments_lie_beside_the_tables(study: "Study", out_dir: str) -> None
     assert not (UPath(out_dir) / first["path"]).exists()
 
 
-def test_the_change_sensor_reads_what_was_published_there(study: "Study", out_dir: str) -> None:
+def test_the_change_sensor_reads_side_by_side_and_no_more_than_it_needs(
+    study: "Study", out_dir: str, s3_server: "S3Server"
+) -> None:
     partitions = record_partitions(2)
     assets = build_redcap_assets(
         study.project, out_dir=out_dir, partitions_def=partitions, include=["records"]
@@ -151,17 +155,32 @@ def test_the_change_sensor_reads_what_was_published_there(study: "Study", out_di
     sensor = build_redcap_change_sensor(assets)
     instance = dg.DagsterInstance.ephemeral()
 
-    def requested() -> list[str | None]:
+    def look(cursor: str | None) -> tuple[list[str | None], str | None]:
+        s3_server.asked.clear()
         with dg.build_sensor_context(
-            instance=instance, resources={"redcap": study.resource()}
+            instance=instance, cursor=cursor, resources={"redcap": study.resource()}
         ) as context:
             result = sensor(context)
         assert isinstance(result, dg.SensorResult)
-        return [request.partition_key for request in result.run_requests or []]
+        return [request.partition_key for request in result.run_requests or []], result.cursor
 
-    assert requested() == []
+    def asked_for(file: str) -> list[str]:
+        return [path for path in s3_server.asked if path.endswith(f"/{file}")]
+
+    s3_server.meeting = Barrier(len(keys))
+    requested, cursor = look(None)
+    assert requested == []
+    assert not s3_server.meeting.broken
+    s3_server.meeting = None
+    assert len(asked_for("manifest.json")) == len(keys)
+    assert look(cursor)[0] == []
+    assert s3_server.asked == []
     row = read_published(f"{out_dir}/{keys[0]}", "records").to_pylist()[0]
     place = {name: row[name] for name in ("participant_id", "redcap_event_name")}
     with RedcapClient(study.emulator.url, study.token, retries=0) as client:
         client.import_records([place | {"first_name": "Ada"}])
-    assert requested() == [keys[0]]
+    assert look(cursor)[0] == [keys[0]]
+    # Of both to see which is older, and of the one that is wanted to see whether it was made.
+    assert len(asked_for("manifest.json")) == len(keys) + 1
+    # The log names the record of the other: what it holds need not be read.
+    assert {f"/{keys[1]}/" in path for path in asked_for("records.parquet")} == {True}
