@@ -1,0 +1,1 @@
+"""Who is measured by `benchmarks.export`, and how."""
