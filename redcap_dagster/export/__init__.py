@@ -12,17 +12,12 @@ from redcap_dagster.export.changes import (
 )
 from redcap_dagster.export.chunks import Chunk, read_chunk
 from redcap_dagster.export.design import read_answers, read_design
-from redcap_dagster.export.plan import (
-    DEFAULT_CELLS_PER_REQUEST,
-    Batch,
-    ExportPlan,
-    plan_export,
-    select_instruments,
-)
+from redcap_dagster.export.plan import Batch, ExportPlan, plan_export
 from redcap_dagster.export.progress import ExportProgress
 from redcap_dagster.export.row_keys import RowKeySpace, RowList
 from redcap_dagster.export.row_list import RowLists, read_row_list
 from redcap_dagster.export.selection import RecordSelection, record_bucket
+from redcap_dagster.export.shares import DEFAULT_CELLS_PER_REQUEST, select_instruments
 from redcap_dagster.export.spool import spool_folder
 from redcap_dagster.export.study_export import ExportSettings, StudyExport
 

@@ -25,11 +25,11 @@ from redcap_dagster.export.blocks import Block, BlockList
 from redcap_dagster.export.changes import ChangeFence, read_changes, read_fence
 from redcap_dagster.export.design import read_design
 from redcap_dagster.export.pace import Pace
-from redcap_dagster.export.plan import DEFAULT_CELLS_PER_REQUEST
 from redcap_dagster.export.progress import ExportProgress
 from redcap_dagster.export.row_keys import RowList, count_distinct
 from redcap_dagster.export.row_list import RowLists
 from redcap_dagster.export.selection import RecordSelection
+from redcap_dagster.export.shares import DEFAULT_CELLS_PER_REQUEST
 from redcap_dagster.export.side_by_side import fetch_side_by_side
 from redcap_dagster.export.spool import Spool
 from redcap_dagster.project import RedcapProject
