@@ -7,11 +7,13 @@ from redcap_dagster.export.changes import (
     Change,
     ChangeFence,
     ChangeKind,
+    changes_in,
     read_changes,
     read_fence,
 )
 from redcap_dagster.export.chunks import Chunk, read_chunk
 from redcap_dagster.export.design import read_answers, read_design
+from redcap_dagster.export.log_days import LogDay, read_log_day
 from redcap_dagster.export.plan import Batch, ExportPlan, plan_export
 from redcap_dagster.export.progress import ExportProgress
 from redcap_dagster.export.row_keys import RowKeySpace, RowList
@@ -31,17 +33,20 @@ __all__ = [
     "ExportPlan",
     "ExportProgress",
     "ExportSettings",
+    "LogDay",
     "RecordSelection",
     "RowKeySpace",
     "RowList",
     "RowLists",
     "StudyExport",
+    "changes_in",
     "plan_export",
     "read_answers",
     "read_changes",
     "read_chunk",
     "read_design",
     "read_fence",
+    "read_log_day",
     "read_row_list",
     "record_bucket",
     "select_instruments",

@@ -42,6 +42,11 @@ _OLD_ACTION = re.compile(
     r"(?P<record_id>.+?)(?: \(.*\))?",
     re.IGNORECASE | re.DOTALL,
 )
+# A rename's entry holds the new id alone; where a record is first saved in an event, others follow.
+_ONE_MORE_VALUE = re.compile(r"', [a-z][a-z0-9_]*(?:\([^()]*\))? = ")
+_REMOVED = "[*DATA REMOVED*]"
+"""Details of the entries of a record that was deleted with its log."""
+
 _IDENTIFYING = ("timestamp", "username", "action", "details", "record")
 
 
@@ -124,7 +129,7 @@ def read_changes(
             "The project's log is empty, though our own requests must be in it. The server's clock "
             "is off by half a day or more, or its log is not written."
         )
-    changes = _changes(rows, client, project)
+    changes = changes_in(rows, client, project)
     newest = max(str(row["timestamp"])[: len("2026-01-31 23:59")] for row in rows)
     window = _minute(_parse(newest) - _OVERLAP)
     fence = ChangeFence(
@@ -145,16 +150,17 @@ def read_fence(
         ApiError: REDCap did not answer, or refused.
         ExportError: The log is empty where it cannot be.
     """
-    is_recent = last is not None and _parse(last.newest) - _OVERLAP > _earliest()
+    is_recent = last is not None and _parse(last.newest) - _OVERLAP > earliest_local_time()
     fence, _ = read_changes(client, project, last if is_recent else None)
     return fence
 
 
 def _begin(since: ChangeFence | None) -> datetime:
-    return _earliest() if since is None else _parse(since.newest) - _OVERLAP
+    return earliest_local_time() if since is None else _parse(since.newest) - _OVERLAP
 
 
-def _earliest() -> datetime:
+def earliest_local_time() -> datetime:
+    """The server's local time is this or later, wherever it stands."""
     return datetime.now(timezone.utc).replace(tzinfo=None) - _FARTHEST_BEHIND_UTC
 
 
@@ -166,10 +172,19 @@ def _minute(moment: datetime) -> str:
     return moment.strftime(_MINUTE)
 
 
-def _changes(
+def changes_in(
     rows: Sequence[Mapping[str, Any]], client: RedcapClient, project: RedcapProject
 ) -> list[Change]:
-    """What of the log can put an extract out of date, oldest first."""
+    """What of some rows of the log can put an extract out of date: no request.
+
+    Args:
+        rows: As REDCap sent them, newest first.
+        client: Makes the digests.
+        project: Names the record id field.
+
+    Returns:
+        The changes, oldest first.
+    """
     counts: Counter[str] = Counter()
     changes = []
     for row in reversed(rows):
@@ -216,8 +231,16 @@ def _kind_of(action: str, details: str, record_id: str, record_id_field: str) ->
         return "deleted"
     if word.startswith("create"):
         return "created"
-    if details.startswith(f"{record_id_field} = '"):
+    if _may_be_rename(details, record_id_field):
         return "renamed"
     if "data access group (redcap_data_access_group" in details.lower():
         return "moved"
     return "updated"
+
+
+def _may_be_rename(details: str, record_id_field: str) -> bool:
+    """Whether an entry is a rename, as far as its details tell."""
+    new_id = f"{record_id_field} = '"
+    if not details.startswith(new_id):
+        return details == _REMOVED
+    return _ONE_MORE_VALUE.search(details, len(new_id)) is None

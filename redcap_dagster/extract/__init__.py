@@ -16,7 +16,14 @@ from redcap_dagster.extract.progress import (
 )
 from redcap_dagster.extract.read import StudyTables, read_study
 from redcap_dagster.extract.request import ExtractRequest
-from redcap_dagster.extract.rights import Answer, Rights, find_rights, is_refusal
+from redcap_dagster.extract.rights import (
+    Answer,
+    Rights,
+    ask_or_refused,
+    find_rights,
+    is_in_group,
+    is_refusal,
+)
 from redcap_dagster.extract.run import extract_study
 from redcap_dagster.extract.small_tables import (
     DESIGN_TABLES,
@@ -46,6 +53,7 @@ __all__ = [
     "TellProgress",
     "Verification",
     "as_text",
+    "ask_or_refused",
     "check_can_copy",
     "describe_state",
     "design_facts",
@@ -54,6 +62,7 @@ __all__ = [
     "extract_study",
     "fence_of",
     "find_rights",
+    "is_in_group",
     "is_refusal",
     "publish_copy",
     "published_fence",

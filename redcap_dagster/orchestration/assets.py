@@ -12,7 +12,7 @@ from redcap_dagster.errors import ConfigError
 from redcap_dagster.orchestration.attachments import DEFAULT_LARGEST_ATTACHMENT_BYTES
 from redcap_dagster.orchestration.check_plan import plan_checks
 from redcap_dagster.orchestration.deidentification import deidentified_props
-from redcap_dagster.orchestration.kinds import DEFAULT_KINDS, RECORD_KINDS
+from redcap_dagster.orchestration.kinds import DEFAULT_KINDS, RECORD_KINDS, TableKind
 from redcap_dagster.orchestration.materialize import RedcapEvent
 from redcap_dagster.orchestration.resource import RedcapResource
 from redcap_dagster.orchestration.study import StudyAssets, remember_study
@@ -47,6 +47,7 @@ def redcap_assets(
     include: Sequence[str] | None = None,
     reports: Sequence[int] = (),
     audit_log_partitions: dg.DailyPartitionsDefinition | None = None,
+    record_changes_partitions: dg.DailyPartitionsDefinition | None = None,
     largest_attachment_bytes: int = DEFAULT_LARGEST_ATTACHMENT_BYTES,
     quality: QualityOptions | None = _DEFAULT_QUALITY,
     io_manager_key: str | None = None,
@@ -88,11 +89,14 @@ def redcap_assets(
         table_options: How choices and checkboxes are shown, and whether there is an asset
             `missing_reasons`.
         include: Kinds of tables that shall be assets (`records`, `instrument`, `users`, …) or
-            names of instruments; None for all but `survey_participants`, `audit_log` and
-            `attachments`.
+            names of instruments; None for all but `survey_participants`, `audit_log`,
+            `record_changes` and `attachments`.
         reports: Numbers of saved REDCap reports that shall be assets, as `reports/<number>`.
         audit_log_partitions: Makes `audit_log` an asset, with these daily partitions: the first
             day to export, in the server's time zone.
+        record_changes_partitions: Makes `record_changes` an asset, with these daily partitions: the
+            records that were changed on each day (`docs/partitions.md`). A day that is not over is
+            refused, unless they have an `end_offset`.
         largest_attachment_bytes: Where `attachments` is an asset: files in fields that are larger
             are listed and not kept.
         quality: Which data-quality rules run, and how; None for none of them, and no findings.
@@ -118,10 +122,11 @@ def redcap_assets(
     prefix = [key_prefix] if isinstance(key_prefix, str) else list(key_prefix or [])
     specs: list[dg.AssetSpec] = []
     props_by_key: dict[dg.AssetKey, RedcapTableProps] = {}
-    if audit_log_partitions is not None:
-        include = [*(DEFAULT_KINDS if include is None else include), "audit_log"]
-    elif "audit_log" in (include or ()):
-        raise ConfigError("The asset audit_log needs audit_log_partitions: the first day to keep.")
+    days: dict[TableKind, dg.DailyPartitionsDefinition | None] = {
+        "audit_log": audit_log_partitions,
+        "record_changes": record_changes_partitions,
+    }
+    include = _with_daily_tables(include, days)
     tables = plan_study_tables(
         project, table_options, include=include, reports=reports, has_rules=quality is not None
     )
@@ -131,8 +136,8 @@ def redcap_assets(
             spec = spec.replace_attributes(key=spec.key.with_prefix(prefix))
         if props.kind in RECORD_KINDS and partitions_def is not None:
             spec = spec.replace_attributes(partitions_def=partitions_def)
-        if props.kind == "audit_log":
-            spec = spec.replace_attributes(partitions_def=audit_log_partitions)
+        if props.kind in days:
+            spec = spec.replace_attributes(partitions_def=days[props.kind])
         spec = _with_options(spec, io_manager_key, freshness_policy)
         if spec.key in props_by_key:
             raise ConfigError(
@@ -156,6 +161,8 @@ def redcap_assets(
         drift_policy=policy,
         deidentification=deidentification,
         partitioned_checks=partitioned_checks,
+        takes_open_days=record_changes_partitions is not None
+        and record_changes_partitions.end_offset > 0,
     )
 
     def decorate(function: Callable[..., Any]) -> dg.AssetsDefinition:
@@ -195,6 +202,7 @@ def build_redcap_assets(
     include: Sequence[str] | None = None,
     reports: Sequence[int] = (),
     audit_log_partitions: dg.DailyPartitionsDefinition | None = None,
+    record_changes_partitions: dg.DailyPartitionsDefinition | None = None,
     largest_attachment_bytes: int = DEFAULT_LARGEST_ATTACHMENT_BYTES,
     quality: QualityOptions | None = _DEFAULT_QUALITY,
     io_manager_key: str | None = None,
@@ -224,6 +232,7 @@ def build_redcap_assets(
         include: See there.
         reports: See there.
         audit_log_partitions: See there.
+        record_changes_partitions: See there.
         largest_attachment_bytes: See there.
         quality: See there.
         io_manager_key: See there.
@@ -249,6 +258,7 @@ def build_redcap_assets(
         include=include,
         reports=reports,
         audit_log_partitions=audit_log_partitions,
+        record_changes_partitions=record_changes_partitions,
         largest_attachment_bytes=largest_attachment_bytes,
         quality=quality,
         io_manager_key=io_manager_key,
@@ -267,6 +277,17 @@ def build_redcap_assets(
         yield from redcap.materialize(context)
 
     return study_assets
+
+
+def _with_daily_tables(
+    include: Sequence[str] | None, days: Mapping[TableKind, dg.DailyPartitionsDefinition | None]
+) -> Sequence[str] | None:
+    """What is included, with the tables that were given days."""
+    given = [kind for kind, partitions in days.items() if partitions is not None]
+    for kind in days:
+        if kind in (include or ()) and kind not in given:
+            raise ConfigError(f"The asset {kind} needs {kind}_partitions: the first day to keep.")
+    return [*(DEFAULT_KINDS if include is None else include), *given] if given else include
 
 
 def _with_options(

@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date
 
 import pyarrow as pa
 
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.errors import ConfigError
+from redcap_dagster.export import read_log_day
 from redcap_dagster.extract import as_text, text_spec, text_table
 from redcap_dagster.tables import (
     Location,
@@ -44,26 +45,28 @@ def read_audit_log(client: RedcapClient, shelf: Location, partition_key: str | N
         ApiError: REDCap did not answer, or refused.
         ConfigError: The partition is no day.
     """
-    day = _parse_day(partition_key)
-    # To the next midnight, and the day picked out here: whether an end that is a minute holds
-    # that minute's seconds is not known of every version.
-    asked = client.export_logging(begin_time=_midnight(day), end_time=_midnight(day, days=1))
-    now = [row for row in reversed(asked) if str(row["timestamp"]).startswith(day.isoformat())]
+    log = read_log_day(client, parse_day(partition_key, AUDIT_LOG))
+    now = [*reversed(log.rows)]
     return text_table(_merge(_published_rows(shelf), now), _COLUMNS)
 
 
-def _parse_day(partition_key: str | None) -> date:
+def parse_day(partition_key: str | None, table: str) -> date:
+    """The day that a partition key stands for.
+
+    Args:
+        partition_key: The day of the server's local time, `2026-11-21`.
+        table: The table that is exported by day.
+
+    Raises:
+        ConfigError: The partition is no day.
+    """
     try:
         return date.fromisoformat(partition_key or "")
     except ValueError:
         raise ConfigError(
-            "audit_log is exported day by day: give it daily partitions "
-            "(audit_log_partitions=dg.DailyPartitionsDefinition(...)) and choose a day."
+            f"{table} is exported day by day: give it daily partitions "
+            f"({table}_partitions=dg.DailyPartitionsDefinition(...)) and choose a day."
         ) from None
-
-
-def _midnight(day: date, days: int = 0) -> datetime:
-    return datetime.combine(day + timedelta(days=days), datetime.min.time())
 
 
 def _published_rows(shelf: Location) -> list[Mapping[str, str]]:

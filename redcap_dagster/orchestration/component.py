@@ -80,7 +80,8 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
     include: list[str] | None = Field(
         default=None,
         description="Kinds of tables that shall be assets (records, instrument, users, …) or names "
-        "of instruments; all but survey_participants, audit_log and attachments by default.",
+        "of instruments; all but survey_participants, audit_log, record_changes and attachments "
+        "by default.",
         examples=[["records", "instrument", "rejected_values"]],
     )
     reports: list[int] = Field(
@@ -91,10 +92,16 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         description="First day of the asset audit_log, which has a partition for each day.",
         examples=["2026-01-01"],
     )
+    record_changes_since: str | None = Field(
+        default=None,
+        description="First day of the asset record_changes, which has a partition for each day: "
+        "the records that were changed on it.",
+        examples=["2026-01-01"],
+    )
     server_timezone: str | None = Field(
         default=None,
-        description="Time zone of the REDCap server: when a day of audit_log ends, and what the "
-        "sensor goes by where the token has no Logging right.",
+        description="Time zone of the REDCap server: when a day of audit_log and record_changes "
+        "ends, and what the sensor goes by where the token has no Logging right.",
         examples=["Europe/Berlin"],
     )
     largest_attachment_bytes: int = Field(
@@ -284,7 +291,8 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
             partitions_def=partitions_by_name(project, self.partitions, self.record_buckets),
             include=self.include,
             reports=self.reports,
-            audit_log_partitions=self._audit_log_partitions(),
+            audit_log_partitions=self._days_since(self.audit_log_since),
+            record_changes_partitions=self._days_since(self.record_changes_since),
             largest_attachment_bytes=self.largest_attachment_bytes,
             table_options=self.table_options.to_options(),
             quality=self.quality.to_options(folder),
@@ -304,10 +312,10 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
 
         return study_assets
 
-    def _audit_log_partitions(self) -> dg.DailyPartitionsDefinition | None:
-        if self.audit_log_since is None:
+    def _days_since(self, first: str | None) -> dg.DailyPartitionsDefinition | None:
+        if first is None:
             return None
-        return dg.DailyPartitionsDefinition(self.audit_log_since, timezone=self.server_timezone)
+        return dg.DailyPartitionsDefinition(first, timezone=self.server_timezone)
 
     def _sensors(self, assets: dg.AssetsDefinition) -> Iterator[dg.SensorDefinition]:
         if self.change_sensor is False:

@@ -13,7 +13,8 @@ def build_study_schedules(
     """Schedules that together materialize the whole study.
 
     A run has partitions of one kind, so there is a schedule for the study's own tables, one for
-    the partitions of the records, which requests them all, and one for the days of the log.
+    the partitions of the records, which requests them all, and one for the days of the log and of
+    changes: one each, where they begin on different days.
 
     Args:
         assets: The study.
@@ -25,7 +26,8 @@ def build_study_schedules(
     for spec in assets.specs:
         keys.setdefault(spec.partitions_def, []).append(spec.key)
     whole = keys.pop(None, [])
-    has_parts = any(not isinstance(item, dg.TimeWindowPartitionsDefinition) for item in keys)
+    daily = [item for item in keys if isinstance(item, dg.TimeWindowPartitionsDefinition)]
+    has_parts = len(daily) < len(keys)
     if whole:
         yield dg.ScheduleDefinition(
             name=f"{name}_whole_tables" if has_parts else name,
@@ -34,7 +36,8 @@ def build_study_schedules(
         )
     for partitions, own in keys.items():
         if isinstance(partitions, dg.TimeWindowPartitionsDefinition):
-            yield _schedule_of_days(partitions, own, cron, f"{name}_days")
+            suffix = "_days" if len(daily) == 1 else f"_days_of_{own[0].path[-1]}"
+            yield _schedule_of_days(partitions, own, cron, f"{name}{suffix}")
         elif partitions is not None:
             yield _schedule_of_parts(partitions, own, cron, name)
 
@@ -64,7 +67,9 @@ def _schedule_of_days(
         f"{_MOST_DAYS_AT_ONCE} at once.",
     )
     def days(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
-        done = context.instance.get_materialized_partitions(keys[0])
+        done = set.intersection(
+            *(set(context.instance.get_materialized_partitions(key)) for key in keys)
+        )
         over = partitions.get_partition_keys(current_time=context.scheduled_execution_time)
         missing = [key for key in over if key not in done][:_MOST_DAYS_AT_ONCE]
         if not missing:

@@ -21,7 +21,7 @@ from redcap_dagster.tables import (
 )
 
 _HOLDS_VALUES: frozenset[TableKind] = frozenset(
-    {"survey_participants", "audit_log", "attachments", "report"}
+    {"survey_participants", "audit_log", "record_changes", "attachments", "report"}
 )
 _NAMES_STAFF: frozenset[TableKind] = frozenset(
     {"users", "user_form_rights", "user_roles", "data_access_groups", "project_info"}

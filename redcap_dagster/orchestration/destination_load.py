@@ -13,7 +13,7 @@ from redcap_dagster.destinations import (
     load_tables,
 )
 from redcap_dagster.errors import TableError
-from redcap_dagster.orchestration.kinds import RECORD_KINDS
+from redcap_dagster.orchestration.kinds import DAILY_KINDS, RECORD_KINDS
 from redcap_dagster.orchestration.metadata import EXTRACT_ID, RawMetadata, column_schema
 from redcap_dagster.orchestration.study import StudyAssets
 from redcap_dagster.orchestration.translator import RedcapTableProps
@@ -73,7 +73,7 @@ class DestinationStep:
         )
 
     def _partition_keys(self, props: RedcapTableProps) -> list[str] | list[None]:
-        is_partitioned = props.kind == "audit_log" or (
+        is_partitioned = props.kind in DAILY_KINDS or (
             props.kind in RECORD_KINDS and self.study.partitions_def is not None
         )
         return list(self.context.partition_keys) if is_partitioned else [None]

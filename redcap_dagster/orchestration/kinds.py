@@ -13,6 +13,7 @@ TableKind = Literal[
     SmallTableKind,
     "report",
     "audit_log",
+    "record_changes",
     "attachments",
 ]
 """What a table holds: the raw export, one instrument, or one of the study's small tables."""
@@ -22,12 +23,13 @@ RECORD_KINDS: frozenset[TableKind] = frozenset(
 )
 """Kinds made from the record export. They have the partitions of the records."""
 
-PARTITIONED_KINDS: frozenset[TableKind] = RECORD_KINDS | {"audit_log"}
+DAILY_KINDS: frozenset[TableKind] = frozenset({"audit_log", "record_changes"})
+"""Kinds that are made day by day. Each has daily partitions of its own."""
+
+PARTITIONED_KINDS: frozenset[TableKind] = RECORD_KINDS | DAILY_KINDS
 """Kinds that can have partitions; the others are the study's own, whole tables."""
 
-ON_REQUEST: frozenset[TableKind] = frozenset(
-    {"survey_participants", "report", "audit_log", "attachments"}
-)
+ON_REQUEST: frozenset[TableKind] = DAILY_KINDS | {"survey_participants", "report", "attachments"}
 """Kinds that are no assets unless the user asks for them.
 
 They cost REDCap more, need a fact, or name participants.
@@ -64,6 +66,8 @@ DESCRIPTIONS: dict[TableKind, str] = {
     "report": "A saved REDCap report with its own columns, order and filters, every cell as text.",
     "audit_log": "The project's log, oldest entry first, one partition for each day of the "
     "server's local time. Rows are only ever added. `details` holds values of participants.",
+    "record_changes": "A feed: of each day of the server's local time the records that were "
+    "changed on it, as REDCap sent them when the day was exported, and what happened to them.",
     "attachments": "Every file in a field: which record, event, instance and field it belongs to, "
     "and where its content lies. Only new and changed files are fetched.",
 }

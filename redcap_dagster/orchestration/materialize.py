@@ -7,6 +7,7 @@ import dagster as dg
 
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.export import ExportSettings, read_design
+from redcap_dagster.orchestration.change_days import ChangeDayExport
 from redcap_dagster.orchestration.check_of_partition import evaluation_of_partition
 from redcap_dagster.orchestration.handed_over import value_of_output
 from redcap_dagster.orchestration.kinds import RECORD_KINDS
@@ -15,6 +16,7 @@ from redcap_dagster.orchestration.metadata import EXTRACT_ID, RawMetadata, table
 from redcap_dagster.orchestration.own_tables import OwnTables
 from redcap_dagster.orchestration.partition_export import PartitionExport, PublishedPartition
 from redcap_dagster.orchestration.published_checks import check_published
+from redcap_dagster.orchestration.record_changes import RECORD_CHANGES
 from redcap_dagster.orchestration.selection import warn_of_other_groups
 from redcap_dagster.orchestration.step import Step
 from redcap_dagster.orchestration.step_checks import StepChecks
@@ -23,6 +25,7 @@ from redcap_dagster.orchestration.translator import RedcapTableProps
 from redcap_dagster.project import DesignChange, RedcapProject, check_same_project, diff_projects
 from redcap_dagster.tables import open_shelf
 
+Plan: TypeAlias = Sequence[tuple[str | None, Sequence[dg.AssetKey]]]
 RedcapEvent: TypeAlias = dg.MaterializeResult[Any] | dg.AssetCheckResult | dg.AssetCheckEvaluation
 
 _MOST_CHANGES_LOGGED = 20
@@ -58,19 +61,26 @@ def materialize_study(
     plan = step.plan()
     if any(study.props[key].kind in RECORD_KINDS for _, keys in plan for key in keys):
         warn_of_other_groups(context, client, live, step.partition_keys())
-    together = StepChecks(step)
-    published = [
-        PartitionExport(
-            step,
-            StepChecks(step) if study.partitioned_checks else together,
-            partition_key,
-            keys,
-        ).publish(own_tables)
-        for partition_key, keys in plan
-    ]
-    yield from _report(step, [item for item in published if item is not None])
+    yield from _report(step, [*_publish(step, plan, own_tables)])
     yield from check_published(step)
     own_tables.refuse_if_nothing_is_left()
+
+
+def _publish(step: Step, plan: Plan, own_tables: OwnTables) -> Iterator[PublishedPartition]:
+    """Publish what was planned, partition by partition."""
+    together = StepChecks(step)
+    for partition_key, keys in plan:
+        feeds = [key for key in keys if step.kind_of(key) == RECORD_CHANGES]
+        others = [key for key in keys if key not in feeds]
+        checks = StepChecks(step) if step.study.partitioned_checks else together
+        exports: list[PartitionExport | ChangeDayExport] = [
+            *([PartitionExport(step, checks, partition_key, others)] if others else []),
+            *(ChangeDayExport(step, partition_key, key) for key in feeds),
+        ]
+        for export in exports:
+            published = export.publish(own_tables)
+            if published is not None:
+                yield published
 
 
 def _log_design_changes(
@@ -162,6 +172,9 @@ def _metadata(
     if lineage is not None:
         metadata["dagster/column_lineage"] = lineage
     metadata[EXTRACT_ID] = item.extract.extract_id
-    if props.kind in RECORD_KINDS:
+    if props.kind in RECORD_KINDS or props.kind == RECORD_CHANGES:
         metadata["redcap/records_exported"] = item.progress.records_done
+    if props.kind == RECORD_CHANGES:
+        facts: dict[str, int] = item.extract.facts[RECORD_CHANGES]
+        metadata |= {f"redcap/{name}": fact for name, fact in facts.items()}
     return metadata

@@ -1,7 +1,9 @@
 """Reads the tables that are not made from the record export, and what a lacking right means."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
 
 import dagster as dg
 import pyarrow as pa
@@ -16,6 +18,8 @@ from redcap_dagster.orchestration.study import StudyAssets
 from redcap_dagster.project import RedcapProject
 
 _REFUSED = "redcap/refused"
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,12 @@ class OwnTables:
             ApiError: REDCap did not answer, or refused for another reason.
         """
         own = [key for key in keys if self.study.props[key].kind not in RECORD_KINDS]
-        tables = {self.study.props[key].name: self._permitted(key, partition_key) for key in own}
+        tables = {
+            self.study.props[key].name: self.permitted(
+                key, partition_key, partial(self._read, key, partition_key)
+            )
+            for key in own
+        }
         return {name: table for name, table in tables.items() if table is not None}
 
     def refuse_if_nothing_is_left(self) -> None:
@@ -58,9 +67,16 @@ class OwnTables:
         if self.refused and self.refused.keys() >= self.context.selected_asset_keys:
             raise next(iter(self.refused.values()))
 
-    def _permitted(self, key: dg.AssetKey, partition_key: str | None) -> pa.Table | None:
+    def permitted(
+        self, key: dg.AssetKey, partition_key: str | None, ask: Callable[[], Answer]
+    ) -> Answer | None:
+        """What REDCap answers for an asset; None, and the asset is skipped, without the right.
+
+        Raises:
+            ApiError: REDCap did not answer, or refused for another reason.
+        """
         try:
-            return self._read(key, partition_key)
+            return ask()
         except RequestRejectedError as error:
             if error.reason != "not_permitted":
                 raise

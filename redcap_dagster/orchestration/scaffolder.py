@@ -23,6 +23,7 @@ attributes:
   # drift_policy: {{field_removed: block}}
   # reports: [12]                 # saved REDCap reports, by number
   # audit_log_since: "2026-01-01" # the project's log, a partition for each day
+  # record_changes_since: "2026-01-01"  # the records that were changed, a partition for each day
   # change_sensor: true           # runs only what changed; turn it on in Dagster's page
   # schedule: "0 3 * * *"         # the whole study, every night
   # freshness: {{fail_after_hours: 36}}  # Dagster's page says when a table is older

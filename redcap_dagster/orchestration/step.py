@@ -9,7 +9,8 @@ import dagster as dg
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.export import ExportSettings, RowLists
 from redcap_dagster.orchestration.deidentification import plan_deidentifier
-from redcap_dagster.orchestration.kinds import PARTITIONED_KINDS, RECORD_KINDS
+from redcap_dagster.orchestration.kinds import PARTITIONED_KINDS, RECORD_KINDS, TableKind
+from redcap_dagster.orchestration.record_changes import plan_record_changes_table
 from redcap_dagster.orchestration.study import StudyAssets
 from redcap_dagster.orchestration.translator import RedcapTableProps
 from redcap_dagster.privacy import Deidentifier
@@ -60,6 +61,10 @@ class Step:
         own: list[tuple[str | None, list[dg.AssetKey]]] = [(None, others)] if others else []
         return own + [(key, parts) for key in self.context.partition_keys if parts]
 
+    def kind_of(self, key: dg.AssetKey) -> TableKind:
+        """What the table of an asset holds."""
+        return self.study.props[key].kind
+
     def is_checked_by_partition(self, key: dg.AssetKey) -> bool:
         """Whether the checks of an asset have a result for each of its partitions."""
         return self.study.partitioned_checks and self.study.props[key].kind in RECORD_KINDS
@@ -84,6 +89,8 @@ class Step:
     def _planned_spec(self, props: RedcapTableProps) -> TableSpec:
         if props.kind == "records":
             return plan_records_table(self.live)
+        if props.kind == "record_changes":
+            return plan_record_changes_table(self.live)
         planned = plan_tables(self.live, options=self.study.table_options)
         specs = {spec.name: spec for spec in planned}
         return specs.get(props.name, props.spec)

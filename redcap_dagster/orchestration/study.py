@@ -32,6 +32,7 @@ class StudyAssets:
         drift_policy: What each kind of change of the design is worth.
         deidentification: What is taken out of the tables; None for nothing.
         partitioned_checks: Whether checks have a result for each partition of the records.
+        takes_open_days: Whether `record_changes` may be made of a day that is not over.
     """
 
     project: RedcapProject
@@ -47,6 +48,7 @@ class StudyAssets:
     )
     deidentification: DeidentificationOptions | None = None
     partitioned_checks: bool = False
+    takes_open_days: bool = False
 
     def shelf(self, partition_key: str | None) -> Location:
         """The place that a partition's tables are published in; None for the study's own.

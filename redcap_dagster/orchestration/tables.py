@@ -8,6 +8,11 @@ from redcap_dagster.extract import SMALL_TABLES, text_spec
 from redcap_dagster.orchestration.attachments import plan_attachments_table
 from redcap_dagster.orchestration.audit_log import plan_audit_log_table
 from redcap_dagster.orchestration.kinds import ON_REQUEST, TableKind
+from redcap_dagster.orchestration.record_changes import (
+    RECORD_CHANGES,
+    plan_record_changes_table,
+    refuse_taken_names,
+)
 from redcap_dagster.orchestration.translator import RedcapTableProps
 from redcap_dagster.project import RedcapProject
 from redcap_dagster.quality import plan_findings_table
@@ -40,7 +45,8 @@ def plan_study_tables(
         has_rules: Whether data-quality rules run, so that there are findings.
 
     Raises:
-        ConfigError: Something to include is neither a kind nor a table of the study.
+        ConfigError: Something to include is neither a kind nor a table of the study, or a field
+            has the name of a column of `record_changes`, which is wanted.
     """
     found = tuple(
         item
@@ -50,6 +56,8 @@ def plan_study_tables(
     wanted = None if include is None else set(include)
     if wanted is not None:
         _refuse_unknown(wanted, found)
+    if any(item.kind == "record_changes" and _is_wanted(item, wanted) for item in found):
+        refuse_taken_names(project)
     return (
         *(item for item in found if _is_wanted(item, wanted)),
         *(_report(project, number) for number in dict.fromkeys(reports)),
@@ -95,6 +103,8 @@ def _iter_tables(project: RedcapProject, options: TableOptions) -> Iterator[Redc
     for table in SMALL_TABLES.values():
         yield RedcapTableProps(table.kind, table.kind, project, table.spec)
     yield RedcapTableProps("audit_log", "audit_log", project, plan_audit_log_table())
+    changes = plan_record_changes_table(project)
+    yield RedcapTableProps(RECORD_CHANGES, "record_changes", project, changes)
     yield RedcapTableProps("attachments", "attachments", project, plan_attachments_table(project))
 
 

@@ -25,6 +25,7 @@ STUDY_TABLE_NAMES = frozenset(
         MISSING_REASONS,
         "project_info",
         QUALITY_FINDINGS,
+        "record_changes",
         RECORDS,
         REJECTED_VALUES,
         "repeating_instruments_events",

@@ -51,6 +51,26 @@ def test_the_schedule_of_a_study_runs_each_partition_and_each_day_that_lacks(loa
         ]
 
 
+def test_the_schedule_requests_days_that_the_log_or_the_changes_lack(load: Load) -> None:
+    since = {"audit_log_since": "2026-11-20", "schedule": "0 3 * * *", "include": []}
+    _, defs = load(**since, record_changes_since="2026-11-20")
+    log, changes = dg.AssetKey(["lungs", "audit_log"]), dg.AssetKey(["lungs", "record_changes"])
+    with dg.instance_for_test() as instance:
+        for day in ("2026-11-20", "2026-11-21", "2026-11-22"):
+            instance.report_runless_asset_event(dg.AssetMaterialization(log, partition=day))
+        done = dg.AssetMaterialization(changes, partition="2026-11-21")
+        instance.report_runless_asset_event(done)
+        assert requests_of(defs, "redcap_lungs_schedule_days", instance) == [
+            "2026-11-20",
+            "2026-11-22",
+        ]
+        _, defs = load(**since, record_changes_since="2026-11-22")
+        wanted = "redcap_lungs_schedule_days_of_record_changes"
+        assert requests_of(defs, wanted, instance) == ["2026-11-22"]
+        wanted = "redcap_lungs_schedule_days_of_audit_log"
+        assert requests_of(defs, wanted, instance) == []
+
+
 def test_the_sensor_comes_from_the_yaml_and_is_off(load: Load) -> None:
     _, defs = load(change_sensor={"minimum_interval_seconds": 600, "full_every_days": None})
     (sensor,) = defs.sensors or []

@@ -41,15 +41,27 @@ pytestmark = DAGSTERS_OWN_WARNINGS
 
 
 def test_which_assets_there_are_comes_from_the_yaml(load: Load) -> None:
-    _, defs = load(include=["spirometry", "users"], reports=[1], audit_log_since="2026-11-20")
+    _, defs = load(
+        include=["spirometry", "users"],
+        reports=[1],
+        audit_log_since="2026-11-20",
+        record_changes_since="2026-11-21",
+        server_timezone="Europe/Berlin",
+    )
     names = {spec.key.to_user_string() for spec in defs.resolve_all_asset_specs()}
     assert names == {
         "lungs/spirometry",
         "lungs/users",
         "lungs/reports/1",
         "lungs/audit_log",
+        "lungs/record_changes",
     }
     assert keys_of(defs, "audit_log")[0] == "2026-11-20"
+    assert keys_of(defs, "record_changes")[0] == "2026-11-21"
+    key = dg.AssetKey(["lungs", "record_changes"])
+    partitions = defs.resolve_asset_graph().get(key).partitions_def
+    assert isinstance(partitions, dg.DailyPartitionsDefinition)
+    assert partitions.timezone == "Europe/Berlin"
 
 
 def test_partitions_and_pool_come_from_the_yaml(load: Load) -> None:

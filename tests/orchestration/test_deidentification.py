@@ -215,6 +215,7 @@ def test_a_field_that_became_an_identifier_takes_the_older_tables_with_it(study:
         {"include": ["survey_participants"]},
         {"reports": [1]},
         {"audit_log_partitions": dg.DailyPartitionsDefinition("2026-01-01")},
+        {"record_changes_partitions": dg.DailyPartitionsDefinition("2026-01-01")},
     ],
 )
 def test_tables_of_values_as_they_were_entered_are_refused(study: "Study", options: Any) -> None:
