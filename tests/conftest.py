@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
+from pathlib import Path
 from threading import Barrier, BrokenBarrierError
 from typing import Any
 from uuid import uuid4
@@ -142,10 +143,19 @@ def account_for() -> Callable[..., None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def request_ledgers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Every emulator is a server of its own to the request budget; none leaves a ledger behind."""
+def ledgers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Fixtures that tests share leave no ledger of requests behind."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(FOLDER_VARIABLE, str(tmp_path_factory.mktemp("budget")))
+        folder = tmp_path_factory.mktemp("budget")
+        patch.setenv(FOLDER_VARIABLE, str(folder))
+        yield folder
+
+
+@pytest.fixture(autouse=True)
+def own_ledgers(ledgers: Path) -> Iterator[None]:
+    """Tests lie minutes apart to the budget of requests: none waits for what others have sent."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(FOLDER_VARIABLE, str(ledgers / uuid4().hex))
         yield
 
 

@@ -65,10 +65,10 @@ class StepChecks:
             self._judge.go_back(judge)
 
     def judge(self, split: SplitChunk) -> None:
-        """Judge the typed rows of some records against the `schema` of their tables."""
-        for name, table in split.tables.items():
+        """Judge the typed rows of some records where the `schema` of their table is selected."""
+        for name in self._selected_schemas & split.tables.keys():
             check = self._schema_check(name)
-            check.judge(table)
+            check.judge(split.tables[name])
             check.count_rejected(split.rejected)
 
     def findings_writer(
@@ -155,6 +155,16 @@ class StepChecks:
         rules = rules_of_check(step.study.quality or QualityOptions(), check.name)
         outcomes = [self._judge.outcome(rule, instrument) for rule in rules]
         return rule_result(key, check.name, outcomes)
+
+    @cached_property
+    def _selected_schemas(self) -> frozenset[str]:
+        """Tables whose `schema` check is selected; others are written with them."""
+        step = self._step
+        return frozenset(
+            step.study.props[check.asset_key].name
+            for check in step.context.selected_asset_check_keys
+            if check.name == SCHEMA_CHECK and check.asset_key in step.study.props
+        )
 
     @cached_property
     def _judge(self) -> QualityJudge:

@@ -9,7 +9,6 @@ from urllib.parse import parse_qsl
 import pytest
 
 from redcap_dagster.api import RedcapClient, RetryPolicy
-from redcap_dagster.api.budget import FOLDER_VARIABLE
 
 TOKEN = "0123456789ABCDEF0123456789ABCDEF"
 RESET = b"<reset>"
@@ -113,14 +112,6 @@ def _receive(connection: socket.socket) -> bytes:
     if not data:
         raise ConnectionResetError("The client left in the middle of its request.")
     return data
-
-
-@pytest.fixture(autouse=True)
-def budget_folder(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """No test leaves a ledger of its server on the machine."""
-    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path_factory.mktemp("budget")))
 
 
 @pytest.fixture

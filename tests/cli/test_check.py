@@ -14,12 +14,6 @@ from redcap_dagster.emulator import RedcapEmulator
 COHORT = Path(__file__).parents[2] / "example_pipeline" / "study" / "asthma_cohort.xml"
 
 
-@pytest.fixture(autouse=True)
-def budget_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test leaves a ledger of its server on the machine."""
-    monkeypatch.setenv("REDCAP_DAGSTER_BUDGET_DIR", str(tmp_path))
-
-
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[RedcapEmulator]:
     with RedcapEmulator() as emulator:

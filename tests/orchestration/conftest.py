@@ -18,6 +18,7 @@ from redcap_dagster.emulator import RedcapEmulator
 from redcap_dagster.export import read_design
 from redcap_dagster.tables import read_published
 from tests.orchestration.component_sandbox import Load, component_sandbox
+from tests.orchestration.watched import Watch, watching
 
 PARTICIPANTS = 60
 
@@ -106,6 +107,13 @@ def load(study: Study, monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
     monkeypatch.setenv("STUDY_TOKEN", study.token)
     with component_sandbox(study.out_dir) as load_component:
         yield load_component
+
+
+@pytest.fixture
+def watch(study: Study) -> Iterator[Watch]:
+    """Makes a watched study, materialized once."""
+    with watching(study) as make_watched:
+        yield make_watched
 
 
 def rows_by_asset(result: dg.ExecuteInProcessResult) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from redcap_dagster import (
     build_redcap_change_sensor,
     record_partitions,
 )
+from redcap_dagster.api.budget import FOLDER_VARIABLE
 
 TABLES = ["records", "spirometry", "medications", "rejected_values"]
 PARTITIONS = record_partitions(2)
@@ -191,7 +192,7 @@ def is_killed(
     """Do something in a process of its own; whether that was killed on the way."""
     processes = multiprocessing.get_context("forkserver")
     # What every process needs is imported once.
-    processes.set_forkserver_preload([__name__])
+    processes.set_forkserver_preload([__name__, "tests.orchestration.mortal_imports"])
     process = processes.Process(target=_live, args=(death, what, site, *arguments))
     process.start()
     process.join()
@@ -201,6 +202,8 @@ def is_killed(
 
 def _live(death: Death | None, what: Callable[..., None], site: Site, *arguments: object) -> None:
     os.environ["REDCAP_API_TOKEN"] = site.token
+    # Processes lie minutes apart to the budget of requests.
+    os.environ[FOLDER_VARIABLE] = str(site.folder / f"budget-{os.getpid()}")
     if death is not None:
         death.await_it()
     what(site, *arguments)

@@ -20,6 +20,7 @@ from redcap_dagster.destinations import Destination
 from redcap_dagster.destinations.statements import address, quoted
 from redcap_dagster.errors import ConfigError
 from redcap_dagster.tables import ExtractWriter, read_published
+from tests.orchestration.runs import in_one_run
 
 if TYPE_CHECKING:
     from tests.orchestration.conftest import Study
@@ -116,10 +117,7 @@ def test_each_partition_replaces_its_own_rows(study: "Study", rows: Rows) -> Non
         assets, kind="duckdb", backfill_policy=dg.BackfillPolicy.single_run()
     )
     selection = ["enrolment", "duckdb/enrolment"]
-    both = {
-        "dagster/asset_partition_range_start": first,
-        "dagster/asset_partition_range_end": second,
-    }
+    both = in_one_run([first, second])
     result = run(study, [assets, *loaded], selection=selection, tags=both)
     said = {
         event.partition: event.step_materialization_data.materialization.metadata

@@ -10,6 +10,7 @@ import pandas as pd
 
 from redcap_dagster import build_redcap_assets, record_partitions
 from redcap_dagster.tables import read_published, to_pandas
+from tests.orchestration.runs import in_one_run
 
 if TYPE_CHECKING:
     from tests.orchestration.conftest import Study
@@ -65,10 +66,7 @@ def test_a_run_of_several_partitions_hands_over_one_frame(study: "Study") -> Non
         [assets],
         resources={"redcap": study.resource(), "warehouse": keeper},
         selection=["enrolment"],
-        tags={
-            "dagster/asset_partition_range_start": first,
-            "dagster/asset_partition_range_end": second,
-        },
+        tags=in_one_run([first, second]),
         run_config=QUIET,
     )
     pieces = [

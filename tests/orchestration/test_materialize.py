@@ -21,6 +21,7 @@ from redcap_dagster import (
 )
 from redcap_dagster.errors import ConfigError
 from redcap_dagster.tables import current_extract, has_extract, verify_extract
+from tests.orchestration.runs import in_one_run
 
 if TYPE_CHECKING:
     from tests.orchestration.conftest import Study
@@ -131,10 +132,12 @@ def test_running_again_publishes_the_same_bytes(study: "Study") -> None:
 
 
 def test_small_batches_and_threads_make_the_same_tables(study: "Study") -> None:
-    study.materialize()
+    assets = build_redcap_assets(study.project, out_dir=study.out_dir, quality=None)
+    study.materialize(assets=assets)
     whole = current_extract(study.out_dir)
     study.emulator.requests.clear()
-    study.materialize(resource=study.resource(cells_per_request=4_000, concurrency=3))
+    resource = study.resource(cells_per_request=4_000, concurrency=3)
+    study.materialize(assets=assets, resource=resource)
     cut = current_extract(study.out_dir)
     assert study.asked("record") > 20
     assert {name: table.sha256 for name, table in cut.tables.items()} == {
@@ -231,14 +234,8 @@ def test_a_backfill_in_one_run_publishes_each_partition(study: "Study") -> None:
         partitions_def=record_partitions(3),
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
-    result = study.materialize(
-        assets=assets,
-        selection=["enrolment"],
-        tags={
-            "dagster/asset_partition_range_start": "bucket-0-of-3",
-            "dagster/asset_partition_range_end": "bucket-2-of-3",
-        },
-    )
+    tags = in_one_run(["bucket-0-of-3", "bucket-2-of-3"])
+    result = study.materialize(assets=assets, selection=["enrolment"], tags=tags)
     assert result.success
     assert sum(len(study.table("enrolment", f"bucket-{n}-of-3")) for n in range(3)) == 60
 

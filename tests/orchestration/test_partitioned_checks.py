@@ -8,16 +8,14 @@ import pytest
 from redcap_dagster import build_redcap_assets, record_partitions
 from redcap_dagster.errors import ConfigError
 from redcap_dagster.quality import QualityOptions
+from tests.orchestration.runs import in_one_run
 
 if TYPE_CHECKING:
     from tests.orchestration.conftest import Study
 
 PARTITIONS = record_partitions(4)
 KEYS = PARTITIONS.get_partition_keys()
-ALL_KEYS = {
-    "dagster/asset_partition_range_start": KEYS[0],
-    "dagster/asset_partition_range_end": KEYS[-1],
-}
+ALL_KEYS = in_one_run(KEYS)
 TABLES = ["records", "spirometry", "quality_findings"]
 CHECKS = [
     dg.AssetCheckKey(dg.AssetKey("spirometry"), "schema"),

@@ -17,6 +17,7 @@ from redcap_dagster import (
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.errors import ConfigError
 from redcap_dagster.orchestration.partitions import RecordSelection, parse_partition
+from tests.orchestration.runs import in_one_run
 
 if TYPE_CHECKING:
     from tests.orchestration.conftest import Study
@@ -50,10 +51,15 @@ def test_the_partitions_of_a_study_are_the_whole_study_once(study: "Study", kind
     study.materialize(selection=TABLES)
     whole = {name: as_counter(study.table(name)) for name in TABLES}
     definition = partitions(study, kind)
-    assets = build_redcap_assets(study.project, out_dir=study.out_dir, partitions_def=definition)
+    assets = build_redcap_assets(
+        study.project, out_dir=study.out_dir, partitions_def=definition, quality=None
+    )
     keys = definition.get_partition_keys()
-    for key in keys:
-        study.materialize(assets=assets, selection=TABLES, partition_key=key)
+    if isinstance(definition, dg.MultiPartitionsDefinition):  # which have no ranges
+        for key in keys:
+            study.materialize(assets=assets, selection=TABLES, partition_key=key)
+    else:
+        study.materialize(assets=assets, selection=TABLES, tags=in_one_run(keys))
     folders = [key.replace("|", "+") for key in keys]
     for name in TABLES:
         rows = chain.from_iterable(study.table(name, folder) for folder in folders)
@@ -82,10 +88,7 @@ def test_partitions_of_one_run_share_the_lists_between_them(study: "Study") -> N
     study.materialize(
         assets=assets,
         selection=["spirometry"],
-        tags={
-            "dagster/asset_partition_range_start": keys[0],
-            "dagster/asset_partition_range_end": keys[-1],
-        },
+        tags=in_one_run(keys),
     )
     asked = [request for request in study.emulator.requests if request.content == "record"]
     assert sum(request.records is None for request in asked) == len(keys) + 1

@@ -210,7 +210,7 @@ def test_findings_of_partitions_are_those_of_the_whole(study: "Study") -> None:
     options = {"rules": sorted({*LETTERS.values(), "one_data_access_group"})}
     study.materialize(assets=assets_of(study, **options))
     whole = sorted(tuple(map(str, row.values())) for row in findings_of(study))
-    partitions = record_partitions(3)
+    partitions = record_partitions(2)
     assets = build_redcap_assets(
         study.project,
         out_dir=study.out_dir,
