@@ -18,6 +18,7 @@ from redcap_dagster.project import (
     RepeatRule,
     plan_export_columns,
 )
+from tests.tables.visits import AGE
 
 
 def _project(
@@ -80,3 +81,9 @@ def make_project() -> Callable[..., RedcapProject]:
 @pytest.fixture(scope="session")
 def make_chunk() -> Callable[..., Any]:
     return _chunk
+
+
+@pytest.fixture
+def project() -> RedcapProject:
+    """A study of two instruments."""
+    return _project({"enrolment": ["record_id", "name"], "visit": [AGE]})

@@ -28,12 +28,7 @@ from redcap_dagster.tables import (
     verify_extract,
 )
 from redcap_dagster.tables.object_shelf import ObjectShelf
-from tests.tables.visits import AGE, USERS, MakeChunk, export, visit_project
-
-
-@pytest.fixture
-def project(make_project: Callable[..., RedcapProject]) -> RedcapProject:
-    return visit_project(make_project)
+from tests.tables.visits import AGE, USERS, MakeChunk, export
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""A study of two instruments, and an export of it."""
+"""The study of the fixture `project`, and an export of it."""
 
 from collections.abc import Callable
 
@@ -9,10 +9,6 @@ from redcap_dagster.project import DictionaryField, RedcapProject
 MakeChunk = Callable[..., pa.Table]
 AGE = DictionaryField("age", "visit", "text", validation="integer")
 USERS = pa.table({"username": ["ada"]})
-
-
-def visit_project(make_project: Callable[..., RedcapProject]) -> RedcapProject:
-    return make_project({"enrolment": ["record_id", "name"], "visit": [AGE]})
 
 
 def export(project: RedcapProject, make_chunk: MakeChunk, *ages: str) -> pa.Table:
