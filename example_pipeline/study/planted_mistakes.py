@@ -54,9 +54,6 @@ class PlantedMistake:
     where: tuple[str, str] = ("", "")
 
 
-NEVER_SMOKED = ("smoking_status", "never")
-NOT_GIVEN = ("bronchodilator_given", "0")
-NOT_SERIOUS = ("ae_serious", "0")
 PLANTED_MISTAKES = (
     PlantedMistake("out_of_range", "D", "demographics", "height_cm", 2, ("17", "18")),
     PlantedMistake("out_of_range", "D", "demographics", "date_of_birth", 1, ("1900-01-01",)),

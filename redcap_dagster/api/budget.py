@@ -28,7 +28,6 @@ DEFAULT_REQUESTS_PER_MINUTE = 300
 FOLDER_VARIABLE = "REDCAP_DAGSTER_BUDGET_DIR"
 """Environment variable that moves the ledgers, so that several users or containers share them."""
 
-_WINDOW_S = 60.0
 _WINDOW_MS = 60_000
 _POLL_S = 0.005
 

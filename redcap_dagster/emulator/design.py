@@ -10,7 +10,6 @@ from functools import cached_property
 
 from redcap_dagster.emulator.names import checkbox_column, status_column
 
-CHOICE_TYPES = frozenset({"radio", "dropdown", "checkbox", "yesno", "truefalse", "sql"})
 NO_COLUMN_TYPES = frozenset({"descriptive"})
 
 

@@ -10,8 +10,6 @@ import requests
 from redcap_dagster.emulator import EmulatorError, RedcapEmulator, synthetic_project
 from redcap_dagster.emulator.synthetic import SHAPES, Shape
 
-SYSTEM_COLUMNS = {"redcap_event_name", "redcap_repeat_instrument", "redcap_repeat_instance"}
-
 
 def exported(redcap: RedcapEmulator, token: str, **parameters: Any) -> list[dict[str, str]]:
     data = {"token": token, "content": "record", "format": "csv", **parameters}

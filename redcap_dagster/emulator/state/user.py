@@ -36,7 +36,7 @@ EVERY_RIGHT = dict.fromkeys((*RIGHTS, *RANDOMIZATION_RIGHTS), 1)
 NO_EXPORT = 0
 FULL_EXPORT = 1
 DEIDENTIFIED_EXPORT = 2
-NO_IDENTIFIERS_EXPORT = 3
+# 3 is everything but fields flagged as identifiers.
 
 
 @dataclass(frozen=True)
