@@ -1,7 +1,6 @@
 """`redcap-dagster check` against the emulator, as users of different rights see a study."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +9,6 @@ import pytest
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.cli import main
 from redcap_dagster.emulator import RedcapEmulator
-
-COHORT = Path(__file__).parents[2] / "example_pipeline" / "study" / "asthma_cohort.xml"
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[RedcapEmulator]:
-    with RedcapEmulator() as emulator:
-        yield emulator
-
-
-@pytest.fixture(scope="module")
-def owner(emulator: RedcapEmulator) -> str:
-    """Token of a user with every right."""
-    return emulator.add_project(COHORT)
 
 
 def run_check(emulator: RedcapEmulator, token: str, monkeypatch: pytest.MonkeyPatch) -> int:

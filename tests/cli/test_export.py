@@ -5,7 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -16,28 +16,12 @@ from redcap_dagster.cli import main
 from redcap_dagster.emulator import RedcapEmulator
 from redcap_dagster.extract import ExtractRequest, extract_study
 from redcap_dagster.tables import current_extract, read_published
+from tests.cli.conftest import COHORT
 
 ROOT = Path(__file__).parents[2]
-COHORT = ROOT / "example_pipeline" / "study" / "asthma_cohort.xml"
 CLASSIC = ROOT / "tests" / "orchestration" / "classic.xml"
 
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[RedcapEmulator]:
-    with RedcapEmulator() as emulator:
-        yield emulator
-
-
-@pytest.fixture(scope="module")
-def owner(emulator: RedcapEmulator) -> str:
-    """Token of a user with every right."""
-    return emulator.add_project(COHORT)
-
-
-@pytest.fixture(autouse=True)
-def study(emulator: RedcapEmulator, owner: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("REDCAP_API_URL", emulator.url)
-    monkeypatch.setenv("REDCAP_API_TOKEN", owner)
+pytestmark = pytest.mark.usefixtures("study")
 
 
 @pytest.fixture(scope="module")

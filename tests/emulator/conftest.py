@@ -1,5 +1,6 @@
 """Builds small REDCap project XML files, in the shape that REDCap 14 writes them."""
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -257,5 +258,17 @@ def ask(redcap: RedcapEmulator) -> Ask:
     def post(token: str, content: str, **parameters: Any) -> requests.Response:
         data = {"token": token, "content": content, "format": "csv", **parameters}
         return requests.post(redcap.url, data=data, timeout=30)
+
+    return post
+
+
+@pytest.fixture
+def change(ask: Any) -> Any:
+    """A function that sends rows for import and returns status and body."""
+
+    def post(token: str, content: str, rows: Any, **parameters: Any) -> tuple[int, str]:
+        sent = {"format": "json", "returnFormat": "csv", "data": json.dumps(rows), **parameters}
+        answer = ask(token, content, **sent)
+        return answer.status_code, answer.text
 
     return post

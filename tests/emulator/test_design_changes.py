@@ -51,18 +51,6 @@ def classic(redcap: RedcapEmulator, project_xml: Any) -> str:
     return redcap.add_project(project_xml(FIELDS, CLASSIC_ROWS))
 
 
-@pytest.fixture
-def change(ask: Any) -> Any:
-    """A function that sends rows for import and returns status and body."""
-
-    def post(token: str, content: str, rows: Any, **parameters: Any) -> tuple[int, str]:
-        sent = {"format": "json", "returnFormat": "csv", "data": json.dumps(rows), **parameters}
-        answer = ask(token, content, **sent)
-        return answer.status_code, answer.text
-
-    return post
-
-
 def test_arms_are_added_and_renamed(longitudinal: str, ask: Any, change: Any) -> None:
     rows = [{"arm_num": 1, "name": "Placebo"}, {"arm_num": 3, "name": "Third"}]
     assert change(longitudinal, "arm", rows, action="import") == (200, "2")

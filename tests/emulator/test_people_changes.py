@@ -1,6 +1,5 @@
 """Users, roles and data access groups: import, delete, switch."""
 
-import json
 from typing import Any
 
 import pytest
@@ -26,18 +25,6 @@ ROLE = (
 @pytest.fixture
 def token(redcap: RedcapEmulator, project_xml: Any) -> str:
     return redcap.add_project(project_xml(FIELDS, ROWS, groups=["North", "South"], extra=ROLE))
-
-
-@pytest.fixture
-def change(ask: Any) -> Any:
-    """A function that sends rows for import and returns status and body."""
-
-    def post(token: str, content: str, rows: Any, **parameters: Any) -> tuple[int, str]:
-        sent = {"format": "json", "returnFormat": "csv", "data": json.dumps(rows), **parameters}
-        answer = ask(token, content, **sent)
-        return answer.status_code, answer.text
-
-    return post
 
 
 def rows_of(ask: Any, token: str, content: str, key: str) -> dict[str, Any]:
