@@ -62,6 +62,8 @@ def mend_rows(value: Any, found: Counter[str], name: str = "") -> Any:
 
 def is_utf8(body: bytes) -> bool:
     """Whether a body is UTF-8 throughout."""
+    if body.isascii():  # without a copy
+        return True
     try:
         body.decode()
     except UnicodeDecodeError:

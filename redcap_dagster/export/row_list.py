@@ -246,7 +246,7 @@ def _read(listing: _Listing) -> list[tuple[ListPiece, pa.Table | None]]:
                 return [answer for half in halves for answer in _read(half)]
             if attempt == _TRIES:  # memory runs out by chance too, where much is going on
                 raise
-    if not body.strip():
+    if not body:
         return [(listing.piece, None)]
     return [(listing.piece, _parse(body, listing.project))]
 
