@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.metadata import version
 from typing import Any
 
 import pyarrow as pa
@@ -48,6 +49,8 @@ _NO_ANSWER = (
     "address says which"
 )
 """All that can be told where libpq has only a message, which repeats the address."""
+
+_FIRST_THAT_WRITES_TIMES = (1, 13)
 
 _RETRYABLE = ("08", "40", "53", "55P03", "57")
 """How SQLSTATEs begin of what may succeed later: connection, conflict, resources, a lock."""
@@ -98,6 +101,7 @@ class _PostgresqlServer(Database):
             return rows
 
     def append(self, table: str, rows: pa.RecordBatchReader, *, is_temporary: bool = False) -> None:
+        _refuse_times_of_an_old_driver(table, rows.schema)
         place = {"temporary": True} if is_temporary else {"db_schema_name": self.schema}
         with self._connection.cursor() as cursor:
             cursor.adbc_ingest(table, rows, mode="append", **place)
@@ -136,6 +140,17 @@ class _PostgresqlServer(Database):
     def refusing(self, doing: str) -> Iterator[None]:
         with _refusing(self._driver, doing):
             yield
+
+
+def _refuse_times_of_an_old_driver(table: str, schema: pa.Schema) -> None:
+    times = [column.name for column in schema if pa.types.is_time(column.type)]
+    installed = version("adbc-driver-postgresql")
+    if times and tuple(map(int, installed.split(".")[:2])) < _FIRST_THAT_WRITES_TIMES:
+        raise DestinationError(
+            f"PostgreSQL could not load table {table}: its columns {', '.join(times)} hold times "
+            f"of day, which adbc-driver-postgresql {installed} cannot write. Version 1.13 can; it "
+            "needs Python 3.11. Nothing was loaded."
+        )
 
 
 @contextmanager

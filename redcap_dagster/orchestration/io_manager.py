@@ -154,4 +154,6 @@ def _hand_over(table: pa.Table, kind: FrameKind) -> Any:
         ) from error
     if kind == "polars":
         return library.from_arrow(table)
-    return library.connect().from_arrow(table)
+    # On the connection of the module: relations of one connection can be joined, and before
+    # DuckDB 2 a connection that nobody holds is closed under its relation.
+    return library.from_arrow(table)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date, datetime, time
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -27,6 +28,10 @@ EVERY_TYPE: dict[str, tuple[pa.DataType, Any]] = {
 }
 
 
+def writes_times() -> bool:
+    return tuple(map(int, version("adbc-driver-postgresql").split(".")[:2])) >= (1, 13)
+
+
 def names(table: Any) -> list[str]:
     return list(table.types)
 
@@ -34,11 +39,14 @@ def names(table: Any) -> list[str]:
 def test_every_type_arrives_with_key_and_comments(
     warehouse: "Warehouse", publish: "Publish", visits: Visits
 ) -> None:
-    columns = {name: pa.array([value, None], kind) for name, (kind, value) in EVERY_TYPE.items()}
+    every_type = dict(EVERY_TYPE)
+    if warehouse.destination.kind == "postgresql" and not writes_times():
+        del every_type["woke"]
+    columns = {name: pa.array([value, None], kind) for name, (kind, value) in every_type.items()}
     site = pa.array(["north", None]).dictionary_encode()
     extract = publish({"visits": visits(["007", ""], **columns, site=site)})
     (loaded,) = load_extract(extract, warehouse.destination)
-    values = [value for _, value in EVERY_TYPE.values()]
+    values = [value for _, value in every_type.values()]
     assert warehouse.rows("visits", "1 desc") == [
         ("007", *values, "north"),
         ("", *([None] * len(values)), None),
@@ -49,6 +57,19 @@ def test_every_type_arrives_with_key_and_comments(
     assert there.comment == "Visits. Loaded by redcap-dagster from REDCap project 7."
     assert there.comments["age"] == "The age of it's visit"
     assert (loaded.rows, loaded.is_new, loaded.added) == (2, True, ())
+
+
+def test_times_that_an_old_driver_cannot_write_are_refused_by_name(
+    postgresql: "Warehouse",
+    publish: "Publish",
+    visits: Visits,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("redcap_dagster.destinations.postgresql_server.version", lambda _: "1.12.0")
+    extract = publish({"visits": visits(["1"], woke=pa.array([time(6, 45)], pa.time32("ms")))})
+    with pytest.raises(DestinationError, match="visits: its columns woke hold times of day"):
+        load_extract(extract, postgresql.destination)
+    assert postgresql.table("visits") is None
 
 
 def test_a_whole_extract_takes_the_place_of_the_one_before(
