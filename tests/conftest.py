@@ -2,18 +2,13 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from pathlib import Path
-from threading import Barrier, BrokenBarrierError
 from typing import Any
 from uuid import uuid4
 
-import boto3
 import pyarrow as pa
 import pytest
-from moto.server import ThreadedMotoServer
 
 from redcap_dagster.api.budget import FOLDER_VARIABLE
 from redcap_dagster.destinations import Destination
@@ -27,6 +22,9 @@ from redcap_dagster.tables import (
     TableSpec,
     plan_tables,
 )
+from tests.object_stores import az, azure_server, gcs_server, gs, s3, s3_server
+
+__all__ = ["az", "azure_server", "gcs_server", "gs", "s3", "s3_server"]
 
 CellKey = tuple[str, str, str, str, str]
 """Record, event, repeat instrument, repeat instance and export column of a cell."""
@@ -169,56 +167,3 @@ def postgresql_url() -> str:
     except (ConfigError, DestinationError) as error:
         pytest.skip(f"no PostgreSQL to test with (TEST_POSTGRESQL_URL names one): {error}")
     return url
-
-
-@dataclass
-class S3Server:
-    """An S3 on loopback that remembers what it was asked.
-
-    Attributes:
-        url: Its address.
-        asked: Path of each request.
-        meeting: Where requests for a manifest wait for each other.
-    """
-
-    url: str
-    asked: list[str] = field(default_factory=list)
-    meeting: Barrier | None = None
-
-    def in_front_of(self, app: Callable[..., Any]) -> Callable[..., Any]:
-        """A WSGI app that takes note and hands on to another."""
-
-        def ask(environ: Mapping[str, Any], start_response: Any) -> Any:
-            self.asked.append(environ["PATH_INFO"])
-            if self.meeting is not None and environ["PATH_INFO"].endswith("manifest.json"):
-                with suppress(BrokenBarrierError):  # the test sees it
-                    self.meeting.wait(timeout=20)
-            return app(environ, start_response)
-
-        return ask
-
-
-@pytest.fixture(scope="session")
-def s3_server() -> Iterator[S3Server]:
-    """An S3 on loopback."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    asked = S3Server(f"http://{host}:{port}")
-    http = server._server
-    assert http is not None
-    http.app = asked.in_front_of(http.app)
-    yield asked
-    server.stop()
-
-
-@pytest.fixture
-def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An empty bucket, as `s3://…`, with what its client needs in the environment."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server.url)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "the-key-id")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "the-secret-key")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    bucket = f"bucket-{uuid4().hex}"
-    boto3.client("s3").create_bucket(Bucket=bucket)
-    return f"s3://{bucket}"

@@ -130,6 +130,10 @@ def rule_result(
     not_evaluated = [entry for item in outcomes for entry in item.not_evaluated]
     is_error = any(item.severity == "error" and not item.passed for item in outcomes)
     counts = [count for item in outcomes for count in item.counts]
+    reasons = [
+        {"rule": item.rule, "field": item.field or "", "reason": item.reason}
+        for item in not_evaluated
+    ]
     return dg.AssetCheckResult(
         passed=all(item.passed for item in outcomes),
         asset_key=asset_key,
@@ -158,12 +162,10 @@ def rule_result(
                     for count in counts
                 ],
             ),
-            "what_was_not_evaluated": _table(
-                ("rule", "field", "reason"),
-                [
-                    {"rule": item.rule, "field": item.field or "", "reason": item.reason}
-                    for item in not_evaluated
-                ],
+            **(
+                {"what_was_not_evaluated": _table(("rule", "field", "reason"), reasons)}
+                if reasons
+                else {}
             ),
         },
     )

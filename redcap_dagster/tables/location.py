@@ -31,7 +31,10 @@ class _Store(NamedTuple):
 
 
 _S3 = _Store("s3", ("botocore.exceptions:BotoCoreError",))
-_GCS = _Store("gcs", ("gcsfs.retry:HttpError", "google.auth.exceptions:GoogleAuthError"))
+_GCS = _Store(
+    "gcs",
+    ("gcsfs.retry:HttpError", "google.auth.exceptions:GoogleAuthError", "aiohttp:ClientError"),
+)
 _AZURE = _Store("azure", ("azure.core.exceptions:AzureError",))
 _STORES = {
     "s3": _S3,
@@ -102,8 +105,10 @@ def writing_to(shelf: Location) -> Iterator[None]:
     """Turn a failure of the file system or store into one that says what readers see.
 
     Raises:
+        ConfigError: The store's client has not what it needs.
         TableError: In place of the failure.
     """
+    _connect(shelf)
     try:
         yield
     except _errors_of(shelf) as error:
@@ -118,8 +123,10 @@ def reading_from(shelf: Location) -> Iterator[None]:
     """Turn a failure of an object store into a sentence; a folder's stays what it is.
 
     Raises:
+        ConfigError: The store's client has not what it needs.
         TableError: In place of the failure.
     """
+    _connect(shelf)
     try:
         yield
     except _errors_of_store(shelf) as error:
@@ -142,6 +149,20 @@ def _check_client(protocol: str) -> None:
         ) from error
 
 
+def _connect(place: Location) -> None:
+    """Make the store's client, which looks for credentials then."""
+    if isinstance(place, Path):
+        return
+    try:
+        _ = place.fs
+    except ValueError as error:  # of Azure's, for anything that it lacks
+        raise ConfigError(
+            f"{place} cannot be reached: its client finds no credentials. Set "
+            "AZURE_STORAGE_CONNECTION_STRING, or AZURE_STORAGE_ACCOUNT_NAME and what proves that "
+            "the account is yours (docs/tables.md)."
+        ) from error
+
+
 def _errors_of(place: Location) -> tuple[type[Exception], ...]:
     return (OSError, *_errors_of_store(place))
 
@@ -155,5 +176,10 @@ def _errors_of_store(place: Location) -> tuple[type[Exception], ...]:
 
 
 def _reason(error: BaseException) -> str:
-    words = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
-    return str(words).rstrip(".")
+    words = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        words = error.strerror
+    elif isinstance(error, FileNotFoundError):  # Google's client gives the address alone
+        words = f"not found: {words}"
+    # Azure adds numbers of its own in further lines.
+    return (words.splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -22,7 +22,7 @@ from redcap_dagster.api import RedcapClient
 from redcap_dagster.tables import current_extract, read_published, to_pandas, verify_extract
 
 if TYPE_CHECKING:
-    from tests.conftest import S3Server
+    from tests.object_stores import S3Server
     from tests.orchestration.conftest import Study
 
 EVENT = "screening_arm_1"
@@ -34,7 +34,14 @@ def out_dir(s3: str) -> str:
     return f"{s3}/studies/asthma"
 
 
-def test_a_study_is_published_there_and_judged_there(study: "Study", out_dir: str) -> None:
+every_store = pytest.mark.parametrize("store", ["s3", "gs", "az"])
+
+
+@every_store
+def test_a_study_is_published_there_and_judged_there(
+    study: "Study", store: str, request: pytest.FixtureRequest
+) -> None:
+    out_dir = f"{request.getfixturevalue(store)}/studies/asthma"
     include = ["records", "spirometry", "rejected_values"]
     assets = build_redcap_assets(study.project, out_dir=out_dir, include=include)
     with dg.instance_for_test() as instance:

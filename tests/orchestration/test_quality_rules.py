@@ -167,6 +167,7 @@ def test_custom_rules_are_checks_of_the_findings(study: "Study", tmp_path: Path)
     screened = [row for row in study.table("enrolment") if row["redcap_arm_number"] == 1]
     assert checks["of_age"].metadata["findings"].value == len(screened)
     assert not checks["no_such_field"].passed
+    assert "what_was_not_evaluated" not in checks["of_age"].metadata
     (reason,) = checks["no_such_field"].metadata["what_was_not_evaluated"].value.records
     assert "no field weight" in str(reason.data["reason"])
     assert checks["unreadable"].metadata["not_evaluated"].value == 1

@@ -5,10 +5,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from importlib.util import find_spec
 from pathlib import Path
 from uuid import uuid4
 
+import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -28,6 +28,7 @@ from redcap_dagster.tables import (
     verify_extract,
 )
 from redcap_dagster.tables.object_shelf import ObjectShelf
+from tests.object_stores import AZURE_KEY
 from tests.tables.visits import AGE, USERS, MakeChunk, export
 
 
@@ -40,12 +41,19 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     assert left == []
 
 
-@pytest.fixture(params=["s3", "memory"])
+@pytest.fixture
+def memory() -> str:
+    """A place in the memory of this process, with the rules of a store and without its client."""
+    return f"memory://{uuid4().hex}"
+
+
+STORES = ["s3", "gs", "az", "memory"]
+
+
+@pytest.fixture(params=STORES)
 def shelf(request: pytest.FixtureRequest) -> str:
-    """A place in S3; and in the memory of this process, which stands for any other store."""
-    if request.param == "s3":
-        return f"{request.getfixturevalue('s3')}/asthma"
-    return f"memory://{uuid4().hex}/asthma"
+    """A place in a store of each kind."""
+    return f"{request.getfixturevalue(request.param)}/asthma"
 
 
 def publish(shelf: str, project: RedcapProject, name: str, extract_id: str | None = None) -> None:
@@ -226,10 +234,11 @@ with ExtractWriter(sys.argv[2], project, plan_tables(project), extract_id="kille
 """
 
 
+@pytest.mark.parametrize("store", ["s3", "gs", "az"])
 def test_a_process_that_is_killed_before_its_last_step_has_published_nothing(
-    tmp_path: Path, s3: str, project: RedcapProject
+    tmp_path: Path, store: str, project: RedcapProject, request: pytest.FixtureRequest
 ) -> None:
-    snapshot, shelf = tmp_path / "study.json", f"{s3}/asthma"
+    snapshot, shelf = tmp_path / "study.json", f"{request.getfixturevalue(store)}/asthma"
     project.snapshot(snapshot)
     publish(shelf, project, "metadata", "before")
     command = [sys.executable, "-c", KILLED, str(snapshot), shelf, str(tmp_path)]
@@ -271,10 +280,36 @@ def test_what_is_not_there_is_named(shelf: str, project: RedcapProject) -> None:
     assert [str(place) for place in find_shelves(shelf)] == [f"{shelf}/bucket-1-of-2"]
 
 
-def test_a_store_that_cannot_be_used_is_one_clear_sentence(s3: str, project: RedcapProject) -> None:
-    missing = f"{s3}-that-is-not-there/asthma"
-    with pytest.raises(TableError, match=r"could not be written in s3://.*bucket does not exist"):
+@pytest.mark.parametrize(
+    ("store", "reason"),
+    [
+        ("s3", "not found: The specified bucket does not exist"),
+        ("gs", r"not found: http://.*-that-is-not-there/o"),
+        ("az", "not found: No such container"),
+    ],
+)
+def test_a_bucket_that_is_not_there_is_one_clear_sentence(
+    store: str, reason: str, project: RedcapProject, request: pytest.FixtureRequest
+) -> None:
+    missing = f"{request.getfixturevalue(store)}-that-is-not-there/asthma"
+    with pytest.raises(TableError, match=f"could not be written in {store}://.*: {reason}. What"):
         publish(missing, project, "users")
+
+
+def test_azure_without_the_right_key_is_one_clear_sentence(
+    az: str, azure_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = UPath(f"{az}/asthma", connection_string=azure_server.replace(AZURE_KEY, "AAAA"))
+    with pytest.raises(TableError, match=r"Server failed to authenticate.*signature\.$") as caught:
+        read_published(wrong, "users")
+    assert "\n" not in str(caught.value)
+    monkeypatch.delenv("AZURE_STORAGE_CONNECTION_STRING")
+    fsspec.get_filesystem_class("az").clear_instance_cache()
+    with pytest.raises(ConfigError, match="its client finds no credentials"):
+        read_published("az://another/asthma", "users")
+
+
+def test_a_store_that_is_away_is_one_clear_sentence(s3: str) -> None:
     away = UPath(f"{s3}/asthma", client_kwargs={"endpoint_url": "http://127.0.0.1:1"})
     with pytest.raises(TableError, match=r"could not be read from s3://.*Could not connect"):
         read_published(away, "users")
@@ -289,10 +324,14 @@ def test_a_store_that_cannot_be_used_is_one_clear_sentence(s3: str, project: Red
         ("az://container/asthma", r"pip install 'redcap-dagster\[azure\]'"),
     ],
 )
-def test_a_place_that_cannot_be_is_refused_by_name(address: str, message: str) -> None:
-    client = {"gs": "gcsfs", "az": "adlfs"}.get(address.partition(":")[0])
-    if client is not None and find_spec(client) is not None:
-        pytest.skip(f"{client} is installed here, so that {address} is no mistake")
+def test_a_place_that_cannot_be_is_refused_by_name(
+    address: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for client in ("gcsfs", "adlfs"):
+        monkeypatch.setitem(sys.modules, client, None)  # what Python takes for not installed
+    registry = sys.modules["fsspec.registry"]
+    monkeypatch.setattr(registry, "_registry", {})
+    monkeypatch.setattr(registry, "registry", {})
     with pytest.raises(ConfigError, match=message):
         has_extract(address)
 
@@ -303,8 +342,8 @@ def test_a_folder_may_be_given_as_a_url(tmp_path: Path) -> None:
     assert isinstance(to_location(f"file://{folder}"), Path)
 
 
-def test_pyarrow_reads_a_published_file_by_its_address(s3: str, project: RedcapProject) -> None:
-    publish(f"{s3}/asthma", project, "users")
-    path = published_path(f"{s3}/asthma", "users")
+def test_pyarrow_reads_a_published_file_by_its_address(shelf: str, project: RedcapProject) -> None:
+    publish(shelf, project, "users")
+    path = published_path(shelf, "users")
     assert not isinstance(path, Path)
     assert pq.read_table(path.path, filesystem=path.fs).equals(USERS)
