@@ -130,7 +130,7 @@ def rule_result(
     not_evaluated = [entry for item in outcomes for entry in item.not_evaluated]
     is_error = any(item.severity == "error" and not item.passed for item in outcomes)
     counts = [count for item in outcomes for count in item.counts]
-    reasons = [
+    reasons: list[dict[str, str | int]] = [
         {"rule": item.rule, "field": item.field or "", "reason": item.reason}
         for item in not_evaluated
     ]

@@ -285,7 +285,7 @@ def test_what_is_not_there_is_named(shelf: str, project: RedcapProject) -> None:
     [
         ("s3", "not found: The specified bucket does not exist"),
         ("gs", r"not found: http://.*-that-is-not-there/o"),
-        ("az", "not found: No such container"),
+        ("az", "No such container"),
     ],
 )
 def test_a_bucket_that_is_not_there_is_one_clear_sentence(
