@@ -25,6 +25,7 @@ from redcap_dagster.orchestration.component_settings import (
     PartitionsByName,
     QualitySettings,
     TableSettings,
+    days_since,
     partitions_by_name,
     pointed_at,
 )
@@ -291,8 +292,12 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
             partitions_def=partitions_by_name(project, self.partitions, self.record_buckets),
             include=self.include,
             reports=self.reports,
-            audit_log_partitions=self._days_since(self.audit_log_since),
-            record_changes_partitions=self._days_since(self.record_changes_since),
+            audit_log_partitions=days_since(
+                "audit_log_since", self.audit_log_since, self.server_timezone
+            ),
+            record_changes_partitions=days_since(
+                "record_changes_since", self.record_changes_since, self.server_timezone
+            ),
             largest_attachment_bytes=self.largest_attachment_bytes,
             table_options=self.table_options.to_options(),
             quality=self.quality.to_options(folder),
@@ -311,11 +316,6 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
             yield from self.execute(context, getattr(context.resources, self._resource_key))
 
         return study_assets
-
-    def _days_since(self, first: str | None) -> dg.DailyPartitionsDefinition | None:
-        if first is None:
-            return None
-        return dg.DailyPartitionsDefinition(first, timezone=self.server_timezone)
 
     def _sensors(self, assets: dg.AssetsDefinition) -> Iterator[dg.SensorDefinition]:
         if self.change_sensor is False:

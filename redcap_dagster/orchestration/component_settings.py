@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import dagster as dg
 from pydantic import Field
@@ -281,6 +282,35 @@ def _moment(text: str | None) -> datetime | None:
     if moment.tzinfo is not None:  # REDCap knows no time zones
         raise wrong
     return moment
+
+
+def days_since(
+    setting: str, first: str | None, timezone: str | None
+) -> dg.DailyPartitionsDefinition | None:
+    """Daily partitions from a day on; None without one.
+
+    Args:
+        setting: The setting that names the day.
+        first: The day, as in 2026-01-31.
+        timezone: Name of the server's time zone; None for UTC.
+
+    Raises:
+        ConfigError: The day or the time zone is none.
+    """
+    if first is None:
+        return None
+    try:
+        datetime.strptime(first, "%Y-%m-%d")  # noqa: DTZ007 - a day of the server's local time
+    except ValueError as error:
+        raise ConfigError(f"`{setting}` is {first!r}; it takes a day, as in 2026-01-31.") from error
+    try:
+        ZoneInfo(timezone or "UTC")
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ConfigError(
+            f"`server_timezone` is {timezone!r}; it takes the name of a time zone, as in "
+            "Europe/Berlin."
+        ) from error
+    return dg.DailyPartitionsDefinition(first, timezone=timezone)
 
 
 PartitionsByName = Literal["event", "arm"] | GroupPartitions

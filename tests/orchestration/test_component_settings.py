@@ -20,6 +20,7 @@ from redcap_dagster.orchestration.component_settings import (
     LogicSettings,
     QualitySettings,
     TableSettings,
+    days_since,
 )
 from redcap_dagster.privacy import DeidentificationOptions
 from redcap_dagster.project import DEFAULT_DRIFT_POLICY
@@ -140,6 +141,14 @@ def test_files_of_rules_are_found_beside_the_yaml(load: Load) -> None:
     rules = "rules: [{name: Too young, logic: '[age] < 18'}]"
     _, defs = load(quality={"custom_rules": "rules.yaml"}, rules=rules)
     assert checks_of(defs, "quality_findings").keys() == {"too_young"}
+
+
+def test_a_first_day_or_a_time_zone_that_is_none_is_refused() -> None:
+    with pytest.raises(ConfigError, match="`record_changes_since` is 'tomorrow'; it takes a day"):
+        days_since("record_changes_since", "tomorrow", None)
+    for wrong in ("Berlin", "/etc/localtime"):
+        with pytest.raises(ConfigError, match=f"`server_timezone` is '{wrong}'; it takes the name"):
+            days_since("record_changes_since", "2026-01-31", wrong)
 
 
 @pytest.mark.parametrize("as_of", ["tomorrow", "2026-01-31T10:00+01:00"])

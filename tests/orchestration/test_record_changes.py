@@ -177,6 +177,7 @@ def test_a_day_holds_what_was_changed_on_it_and_how(feed: Feed) -> None:
         "GONE": "deleted",
     }
     assert feed.told(DAYS[1]) == expected
+    assert "GONE" not in str([result.all_events, verify_study(feed.study.out_dir)])
     now = [row for row in feed.exported().to_pylist() if row["participant_id"] in expected]
     rows = feed.rows(DAYS[1])
     there = [row for row in rows if row["redcap_change"] != "deleted"]
