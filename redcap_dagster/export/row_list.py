@@ -73,13 +73,14 @@ class RowLists:
     Args:
         client: Where to ask.
         project: The study's design as it is on the server now.
-        concurrency: Requests side by side, for a list that is known to be long.
+        concurrency: Requests side by side. A list that is known to be long is asked for with one
+            less, as the log is read at that time.
     """
 
     def __init__(self, client: RedcapClient, project: RedcapProject, concurrency: int = 1) -> None:
         self._client = client
         self._project = project
-        self._concurrency = concurrency
+        self._concurrency = max(1, concurrency - 1)
         self._last: RowList | None = None
         self._last_key: tuple[object, ...] = ()
 

@@ -200,11 +200,17 @@ class StudyExport:
                 not export, however often they are asked for.
         """
         self._rounds += 1
-        fence, touched, is_new_design = self._read_log()
+        with ThreadPoolExecutor(min(2, self._settings.concurrency)) as pool:
+            log = pool.submit(self._read_log)
+            listed = pool.submit(self._lists.list_now, self._selection)
+        fence, touched, is_new_design = log.result()
         self._refuse_new_design(is_new_design)
-        rows = self._lists.list_now(self._selection)
-        differing = self._blocks.differing(rows)
+        rows = listed.result()
         logged = touched.intersection(rows.record_ids) | self._blocks.known(touched)
+        if touched - logged:  # perhaps made when the list was read, and before the log was
+            rows = self._lists.list_now(self._selection)
+            logged |= touched.intersection(rows.record_ids)
+        differing = self._blocks.differing(rows)
         self._rows = rows
         if not differing and not logged:
             self._fence, self._moment_is_assured = fence, fence is not None
