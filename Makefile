@@ -6,8 +6,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PORT ?= 3000
-# In the order of the folders: the files of few tests, which wait for other processes, last otherwise.
-SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
+# Three on two cores: some tests wait for other processes. In the order of the folders: their files,
+# which hold few tests, would come last otherwise.
+SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
 # Where an older library shows first: types, frames, files, rules, databases. LOWEST=tests is all.
 LOWEST ?= tests/tables tests/quality tests/logic tests/project tests/privacy tests/destinations
 
@@ -25,7 +26,8 @@ demo: $(VENV)/.installed ## run the whole example pipeline against our own REDCa
 
 ui: $(VENV)/.installed ## open Dagster's page on the same study: http://127.0.0.1:3000 (PORT=… for another)
 	@$(BIN)/python -c "from example_pipeline import demo; demo.prepare_dagster_home(demo.Path('$(DAGSTER_HOME)'))"
-	$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(PORT)
+	@# Dagster would first advise `dg dev`, which is for projects of another shape.
+	PYTHONWARNINGS='ignore:Function `dev_command` is superseded' $(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(PORT)
 
 test: $(VENV)/.installed-dev ## run every test (ARGS="-k words" chooses)
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)

@@ -13,7 +13,7 @@ attributes:
   api_url_env: REDCAP_API_URL
   api_token_env: REDCAP_API_TOKEN
   key_prefix: {name}
-  # out_dir: data/{name}          # folder of the Parquet files
+  # out_dir: data/{name}          # folder of the Parquet files; keep it out of version control
   # record_buckets: 16            # stable partitions of the records, for large studies
   # partitions: event            # or arm, or data_access_groups: [north, south]
   # include: [records, instrument, rejected_values, users]
