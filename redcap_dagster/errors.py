@@ -33,6 +33,8 @@ or a record id: they carry counts and the names of contents, instruments, fields
 from collections.abc import Sequence
 from typing import Any
 
+from typing_extensions import Required, TypedDict, Unpack
+
 _LONGEST_CONTEXT = 60
 
 
@@ -42,6 +44,17 @@ class RedcapDagsterError(Exception):
 
 class ConfigError(RedcapDagsterError, ValueError):
     """A URL, token or option that cannot work, found before anything was sent."""
+
+
+class Circumstances(TypedDict, total=False):
+    """What an `ApiError` is made with, beside its message."""
+
+    content: Required[str]
+    status: int | None
+    reason: str
+    retryable: bool | None
+    attempts: int
+    retry_after_s: float | None
 
 
 class ApiError(RedcapDagsterError):
@@ -115,26 +128,9 @@ class RequestRejectedError(ApiError):
     """
 
     def __init__(
-        self,
-        message: str,
-        *,
-        content: str,
-        status: int | None = None,
-        reason: str = "",
-        retryable: bool | None = None,
-        attempts: int = 1,
-        retry_after_s: float | None = None,
-        server_message: str = "",
+        self, message: str, *, server_message: str = "", **circumstances: Unpack[Circumstances]
     ) -> None:
-        super().__init__(
-            message,
-            content=content,
-            status=status,
-            reason=reason,
-            retryable=retryable,
-            attempts=attempts,
-            retry_after_s=retry_after_s,
-        )
+        super().__init__(message, **circumstances)
         self.server_message = server_message
 
 
@@ -149,25 +145,11 @@ class ImportRejectedError(RequestRejectedError):
         self,
         message: str,
         *,
-        content: str,
-        status: int | None = None,
-        reason: str = "",
-        retryable: bool | None = None,
-        attempts: int = 1,
-        retry_after_s: float | None = None,
         server_message: str = "",
         findings: Sequence[Any] = (),
+        **circumstances: Unpack[Circumstances],
     ) -> None:
-        super().__init__(
-            message,
-            content=content,
-            status=status,
-            reason=reason,
-            retryable=retryable,
-            attempts=attempts,
-            retry_after_s=retry_after_s,
-            server_message=server_message,
-        )
+        super().__init__(message, server_message=server_message, **circumstances)
         self.findings = tuple(findings)
 
 
