@@ -23,12 +23,16 @@ from redcap_dagster.export import read_design
 URL_VARIABLE = "REDCAP_API_URL"
 TOKEN_VARIABLE = "REDCAP_API_TOKEN"  # noqa: S105 - the variable's name, not a token
 
+_STOPPED = 130
+"""What shells give for a command that Ctrl-C has ended."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0 when it did what was asked; 1 when it could not, with the reason on standard error.
+        0 when it did what was asked; 1 when it could not, with the reason on standard error;
+        130 when it was stopped by hand.
     """
     options, rest = _parser().parse_known_args(arguments)
     if options.command == "emulator":
@@ -49,6 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (RedcapDagsterError, OSError) as error:
         print(f"redcap-dagster: {error}", file=sys.stderr)  # noqa: T201 - a command's answer
         return 1
+    except KeyboardInterrupt:
+        print(  # noqa: T201
+            "redcap-dagster: Stopped. What readers see is unchanged.", file=sys.stderr
+        )
+        return _STOPPED
 
 
 def _parser() -> argparse.ArgumentParser:

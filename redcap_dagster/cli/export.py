@@ -119,8 +119,16 @@ def describe_extract(extract: PublishedExtract, shelf: Location) -> Iterator[str
         yield f"{rejected:,} values do not fit their field; they are in rejected_values."
     if not facts["request"]["is_whole"]:
         yield "This is a part of the study; the manifest says which."
-    if facts["rights"]["sees_one_group_only"] != "no":
+    if export["batches_resumed"]:
+        yield (
+            f"{export['batches_resumed']:,} of {export['batches_done']:,} answers were there from "
+            "a run that did not finish."
+        )
+    sees_one_group_only = facts["rights"]["sees_one_group_only"]
+    if sees_one_group_only == "yes":
         yield "The token may not see records outside its data access group."
+    elif sees_one_group_only == "unknown":
+        yield "Whether the token sees records of all data access groups could not be found out."
     if facts["rights"]["reads_log"] == "no":
         yield "The token may not read the log, so it is not assured that nothing changed meanwhile."
 

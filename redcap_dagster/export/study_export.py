@@ -121,6 +121,7 @@ class StudyExport:
         self._rounds = 0
         self._lock = threading.Lock()
         self._from_disk = 0
+        self._keeps = False
         self._moment_is_assured = False
         self._stack = ExitStack()
 
@@ -142,8 +143,12 @@ class StudyExport:
             self._stack = on_failure.pop_all()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._stack.close()
+        # Without the log, or a folder that stays, nothing is taken up again.
+        is_kept = (self._keeps or self._from_disk) and self._fence and self._spool_folder
+        if kind is not None and is_kept:
+            logger.warning("What has come is kept: the same export goes on there when run again.")
 
     @property
     def rows(self) -> RowList:
@@ -307,6 +312,7 @@ class StudyExport:
             return self._asker.read(ask, answers)
         answers, rows = self._asker.ask(ask)
         self._spool.save(block.number, part, answers)
+        self._keeps = True
         return rows
 
     def _assemble(self, block: Block, pieces: Sequence[Rows]) -> Rows:

@@ -8,6 +8,7 @@ import json
 import os
 import types
 import typing
+from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -57,8 +58,12 @@ def write_snapshot(path: Path, design: dict[str, Any]) -> None:
             os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
-        raise SnapshotError(f"The snapshot {path} cannot be written: {error.strerror}.") from error
+        with suppress(OSError):  # where nothing can be written, nothing was
+            part.unlink(missing_ok=True)
+        raise SnapshotError(
+            f"The snapshot {path} cannot be written: {error.strerror}. Name a file in a folder "
+            "that is there, that you may write in and that has room."
+        ) from error
 
 
 def read_snapshot(path: Path, kind: type[T]) -> T:

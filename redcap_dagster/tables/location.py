@@ -1,5 +1,7 @@
 """Where tables lie: a folder, or a place in an object store."""
 
+import errno
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -177,7 +179,9 @@ def _errors_of_store(place: Location) -> tuple[type[Exception], ...]:
 
 def _reason(error: BaseException) -> str:
     words = str(error)
-    if isinstance(error, OSError) and error.strerror:
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        words = f"{os.strerror(error.errno)}; make room and run it again"
+    elif isinstance(error, OSError) and error.strerror:
         words = error.strerror
     elif isinstance(error, FileNotFoundError):  # Google's client gives the address alone
         words = f"not found: {words}"

@@ -144,7 +144,7 @@ def read_manifest(folder: Location) -> PublishedExtract:
     path = folder / MANIFEST_NAME
     try:
         content = json.loads(read_small(path))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise TableError(f"{folder} holds no extract: it has no {MANIFEST_NAME}.") from None
     except ValueError:
         raise TableError(f"{path} is cut short or no manifest. Run the extract again.") from None

@@ -3,8 +3,10 @@
 import csv
 import json
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pytest
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.cli import main
 from redcap_dagster.emulator import RedcapEmulator
+from redcap_dagster.errors import ApiError
 from redcap_dagster.extract import ExtractRequest, extract_study
 from redcap_dagster.tables import current_extract, read_published
 from tests.cli.conftest import COHORT
@@ -230,6 +233,51 @@ def test_a_folder_that_cannot_be_written_to_is_named(
     assert "The answers cannot be kept in" in capsys.readouterr().err
 
 
+def test_an_export_that_failed_goes_on_where_it_stood_and_says_so(
+    tmp_path: Path,
+    emulator: RedcapEmulator,
+    owner: str,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # After the lists of rows, and some answers.
+    emulator.faults.add("status", code=403, content="record", after=8)
+    request = ExtractRequest(cells_per_request=3_000)
+    with RedcapClient(emulator.url, owner, retries=0) as client, pytest.raises(ApiError):
+        extract_study(client, tmp_path, request)
+    emulator.faults.clear()
+    assert "What has come is kept: the same export goes on there" in caplog.text
+    assert main(["export", "--out", str(tmp_path), "--cells-per-request", "3000"]) == 0
+    assert "answers were there from a run that did not finish." in capsys.readouterr().out
+    assert current_extract(tmp_path).facts["export"]["batches_resumed"] > 0
+
+
+def test_an_export_that_is_stopped_by_hand_says_so_in_one_line(
+    tmp_path: Path, emulator: RedcapEmulator
+) -> None:
+    emulator.faults.add("latency", seconds=0.5, content="record")
+    command = [sys.executable, "-m", "redcap_dagster", "export", "--out", str(tmp_path)]
+    asked = len(emulator.requests)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while not any(item.content == "record" for item in emulator.requests[asked:]):
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        said = process.stderr.read()
+    emulator.faults.clear()
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == "redcap-dagster: Stopped. What readers see is unchanged."
+    assert "Traceback" not in said
+
+
+def test_where_no_record_is_there_what_the_token_sees_is_not_guessed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", "--out", str(tmp_path), "--since", "2099-01-01", "--no-raw"]) == 0
+    assert "data access groups could not be found out" in capsys.readouterr().out
+
+
 def test_another_projects_folder_is_left_alone(
     tmp_path: Path, emulator: RedcapEmulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -389,8 +437,10 @@ def test_verify_says_what_is_wrong_and_where(
 def test_verify_of_a_folder_without_an_extract_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["verify", str(tmp_path / "nowhere")]) == 1
-    assert "holds no extract" in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    for place in ("nowhere", "file"):
+        assert main(["verify", str(tmp_path / place)]) == 1
+        assert f"{place} holds no extract" in capsys.readouterr().err
 
 
 def test_progress_is_a_plain_line_where_nobody_looks(tmp_path: Path) -> None:

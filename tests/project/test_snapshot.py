@@ -135,8 +135,10 @@ def test_an_absent_snapshot_says_how_to_write_one(tmp_path: Path) -> None:
 def test_a_snapshot_that_cannot_be_written_or_read_says_why(
     project: RedcapProject, tmp_path: Path
 ) -> None:
-    with pytest.raises(SnapshotError, match="cannot be written: No such file or directory"):
-        project.snapshot(tmp_path / "absent" / "study.json")
+    (tmp_path / "file").touch()
+    for folder, reason in {"absent": "No such file", "file": "Not a directory"}.items():
+        with pytest.raises(SnapshotError, match=f"cannot be written: {reason}.*Name a file in"):
+            project.snapshot(tmp_path / folder / "study.json")
     with pytest.raises(SnapshotError, match="cannot be read: Is a directory"):
         RedcapProject.from_snapshot(tmp_path)
 

@@ -96,7 +96,7 @@ def test_a_failed_write_is_told_by_the_writer_and_leaves_nothing(
             writer.write(chunk)
             writer.publish()
 
-    with pytest.raises(TableError, match="No space left on device"):
+    with pytest.raises(TableError, match="No space left on device; make room and run it again"):
         write()
     assert {path.name for path in tmp_path.iterdir()} <= {".lock"}
 
