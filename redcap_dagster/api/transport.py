@@ -40,16 +40,23 @@ _SENTENCES: dict[Reason, str] = {
         "the server did not take the connection in time. It is down or overloaded, or a firewall "
         "drops what this machine sends."
     ),
-    "connection_lost": "the server closed the connection before a whole answer had come.",
+    "connection_lost": (
+        "the server closed the connection before a whole answer had come. If it stays so, ask for "
+        "fewer records at once, or tell the server's administrator."
+    ),
     "cut_short": (
         "the answer was cut short: fewer bytes came than were announced. A proxy's time limit or "
-        "a crash of the server does this."
+        "a crash of the server does this. If it stays so, ask for fewer records at once, or tell "
+        "the server's administrator."
     ),
     "name_not_resolved": (
         "the host name of the API URL could not be resolved. Is it spelled right, and can this "
         "machine reach your institution's name server (VPN)?"
     ),
-    "proxy": "the proxy that this machine is told to use could not be reached or refused.",
+    "proxy": (
+        "the proxy that this machine is told to use could not be reached or refused. Are the "
+        "environment variables HTTPS_PROXY and NO_PROXY right?"
+    ),
     "read_timeout": (
         "the server sent nothing for longer than read_timeout_s. It is busy, or was asked for too "
         "much at once: ask for fewer records, or raise read_timeout_s."
@@ -59,7 +66,10 @@ _SENTENCES: dict[Reason, str] = {
         "host, or is issued by an authority this machine does not know. Give your institution's "
         "certificates as ca_bundle."
     ),
-    "unreadable": "the body could not be decompressed: it was damaged on the way.",
+    "unreadable": (
+        "the body could not be decompressed: it was damaged on the way. If it stays so, tell the "
+        "administrator of the server or of a proxy before it."
+    ),
 }
 
 
