@@ -11,6 +11,8 @@ _SLOW_S = 20.0
 """An answer that takes longer is not followed by a larger one."""
 
 _FEWEST_CELLS = 500
+"""No refusal brings the size below this, unless the budget is smaller."""
+
 _FORGET_AFTER = 50
 """Answers in a row after which a refusal is no longer held against its size."""
 
@@ -86,12 +88,12 @@ class Pace:
             self._on_trial = None
             if self._smallest_refused is None or cells < self._smallest_refused:
                 self._smallest_refused = cells
-            self._cells = max(_FEWEST_CELLS, min(self._cells, self._limit()))
+            self._cells = min(self._cells, self._limit())
 
     def _limit(self) -> int:
         if self._smallest_refused is None:
             return self._most
-        half = self._smallest_refused // 2
-        if half < self._largest_answer < self._smallest_refused:
-            return min(self._most, self._largest_answer)
-        return min(self._most, half)
+        limit = self._smallest_refused // 2
+        if limit < self._largest_answer < self._smallest_refused:
+            limit = self._largest_answer
+        return min(self._most, max(_FEWEST_CELLS, limit))

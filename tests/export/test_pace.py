@@ -63,8 +63,18 @@ def test_slow_answers_are_not_followed_by_larger_ones() -> None:
     assert pace.next_cells() == 100_000
 
 
-def test_a_size_never_falls_to_nothing() -> None:
-    pace = Pace(1_000)
+def test_a_tiny_request_that_was_refused_does_not_make_the_others_tiny() -> None:
+    pace = Pace(400_000)
+    pace.answered(100_000, 0.2)
+    pace.refused(10)
     for _ in range(20):
-        pace.refused(1)
-    assert pace.next_cells() >= 1
+        assert pace.next_cells() == 500
+        pace.answered(500, 0.1)
+
+
+def test_a_size_never_falls_to_nothing_nor_rises_above_the_budget() -> None:
+    for most in (100, 1_000):
+        pace = Pace(most)
+        for _ in range(20):
+            pace.refused(1)
+        assert [0 < pace.next_cells() <= most for _ in range(4)] == [True] * 4
