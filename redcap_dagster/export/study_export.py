@@ -349,12 +349,19 @@ class StudyExport:
         progress.replaced_by_column = Counter(counts.replaced)
 
     def _read_log(self) -> tuple[ChangeFence | None, set[str], bool]:
-        """The log since the fence: where it stands, records touched, whether the design was."""
+        """The log since the fence: where it stands, our records touched, whether the design was."""
         if self._fence is None:
             return None, set(), False
         fence, changes = read_changes(self._client, self._project, self._fence)
         is_new_design = any(item.kind == "design" for item in changes)
-        return fence, {item.record_id for item in changes if item.kind != "design"}, is_new_design
+        # The log names no groups: any record may have come into ours.
+        group = self._selection.data_access_group
+        touched = {
+            item.record_id
+            for item in changes
+            if item.kind != "design" and self._selection.holds(item.record_id, group)
+        }
+        return fence, touched, is_new_design
 
     def _refuse_new_design(self, is_maybe_new: bool) -> None:
         if is_maybe_new and read_design(self._client).fingerprint != self._project.fingerprint:

@@ -87,6 +87,19 @@ def test_named_records_and_buckets_are_exported_alone(serve: Serve) -> None:
     assert sorted(map(str, found)) == sorted(map(str, whole))
 
 
+def test_a_change_in_another_bucket_does_not_make_the_rows_be_listed_twice(serve: Serve) -> None:
+    study = serve("classic")
+    selection = RecordSelection(bucket=(0, 2))
+    names = read_row_list(study.client, study.project).record_ids
+    others = [name for name in names if not selection.holds(name, None)]
+    with StudyExport(study.client, study.project, selection) as export:
+        rows_of(export)
+        study.client.import_records([{"record_id": others[0], "enrolment_complete": "1"}])
+        study.emulator.requests.clear()
+        assert export.settle()
+    assert [item.content for item in study.emulator.requests].count("record") == 1
+
+
 def test_odd_record_ids_are_asked_for_as_they_are(serve: Serve) -> None:
     study = serve("classic", records=2)
     odd = ["a b", "Zoë-漢", 'say "hi"', "x'y", "1,2", "100%&+=", "L" * 100, "007", "7"]
