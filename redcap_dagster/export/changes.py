@@ -54,7 +54,7 @@ _OLD_ACTION = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 # A rename's entry holds the new id alone; where a record is first saved in an event, others follow.
-_ONE_MORE_VALUE = re.compile(r"', [a-z][a-z0-9_]*(?:\([^()]*\))? = ")
+_ONE_MORE_VALUE = re.compile(r"',\s+[a-z][a-z0-9_]*(?:\([^()]*\))? = ")
 _REMOVED = "[*DATA REMOVED*]"
 """Details of the entries of a record that was deleted with its log."""
 

@@ -33,6 +33,7 @@ def study() -> tuple[RedcapClient, RedcapProject]:
         ("Update record 1", f"{ID}'O'Brien = 1'", "renamed"),
         ("Update record 1 (Visit 2 (Arm 1: Arm 1))", f"{ID}'1', weight = '80'", "updated"),
         ("Update record 1", f"{ID}'1', box(1) = checked", "updated"),
+        ("Update record 1", f"{ID}'1',  weight = '80'", "updated"),  # a line break made two blanks
         # Of a record that was deleted with its log nobody can say any more.
         ("Update record 1", "[*DATA REMOVED*]", "renamed"),
         ("Create record 1", "[*DATA REMOVED*]", "created"),
