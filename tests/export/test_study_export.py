@@ -297,9 +297,9 @@ def run_and_die(url: str, token: str, spool: Path, out: Path, seconds: float) ->
         with StudyExport(client, project, settings=small(2_000), spool=spool) as export:
             text = repr(rows_of(export))
             assert export.settle()
+            signal.setitimer(signal.ITIMER_REAL, 0)  # what has written its rows was not killed
             out.write_text(f"{export.progress.batches_resumed}\n{text}", encoding="utf-8")
             export.done()
-        signal.setitimer(signal.ITIMER_REAL, 0)  # the interpreter's end has no handler any more
 
 
 def test_an_export_that_is_killed_again_and_again_comes_to_the_same(
