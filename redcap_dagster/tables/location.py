@@ -157,8 +157,10 @@ def _connect(place: Location) -> None:
         return
     try:
         _ = place.fs
-    except ValueError as error:  # of Azure's, for anything that it lacks
-        raise ConfigError(
+    except ValueError as error:
+        if _STORES.get(place.protocol) is not _AZURE:
+            raise
+        raise ConfigError(  # Azure's client has this one error for anything that it lacks
             f"{place} cannot be reached: its client finds no credentials. Set "
             "AZURE_STORAGE_CONNECTION_STRING, or AZURE_STORAGE_ACCOUNT_NAME and what proves that "
             "the account is yours (docs/tables.md)."

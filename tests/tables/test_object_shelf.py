@@ -309,6 +309,11 @@ def test_azure_without_the_right_key_is_one_clear_sentence(
         read_published("az://another/asthma", "users")
 
 
+def test_a_client_that_refuses_its_settings_is_not_told_to_be_azure() -> None:
+    with pytest.raises(ValueError, match="access must be one of"):
+        read_published(UPath("gs://bucket/asthma", access="all"), "users")
+
+
 def test_a_store_that_is_away_is_one_clear_sentence(s3: str) -> None:
     away = UPath(f"{s3}/asthma", client_kwargs={"endpoint_url": "http://127.0.0.1:1"})
     with pytest.raises(TableError, match=r"could not be read from s3://.*Could not connect"):
