@@ -51,13 +51,13 @@ class ChangeWatch:
         study: The study whose partitions are kept up to date.
         keys: Its partition keys; `[None]` where it has none.
         full_every: How long until everything is requested again; None for never.
-        server_timezone: Name of the server's time zone, for a token without the Logging right.
+        server_timezone: The server's, for a token without the Logging right; None if not known.
     """
 
     study: StudyAssets
     keys: Sequence[str | None]
     full_every: timedelta | None
-    server_timezone: str | None
+    server_timezone: ZoneInfo | None
 
     @cached_property
     def published(self) -> tuple[PublishedPartition, ...]:
@@ -121,8 +121,8 @@ class ChangeWatch:
         if cursor is None:
             wanted = self._everything(Wanted("", "", 0, label))
             return ChangeTick(self._settle(wanted, cursor, None, now), note=note)
-        zone = ZoneInfo(self.server_timezone)
-        begin = (cursor.asked_at.astimezone(zone) - _DATE_OVERLAP).strftime(_SECONDS)
+        asked_at = cursor.asked_at.astimezone(self.server_timezone)
+        begin = (asked_at - _DATE_OVERLAP).strftime(_SECONDS)
         rows = client.export_records(
             fields=[self.study.project.record_id_field], date_range_begin=begin
         )

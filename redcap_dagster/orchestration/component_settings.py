@@ -3,7 +3,6 @@
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import dagster as dg
 from pydantic import Field
@@ -19,6 +18,7 @@ from redcap_dagster.orchestration.partitions import (
     event_partitions,
     record_partitions,
 )
+from redcap_dagster.orchestration.server_time import parse_timezone
 from redcap_dagster.orchestration.translator import RedcapTableProps
 from redcap_dagster.privacy import DEFAULT_KEY_ENV, DeidentificationOptions
 from redcap_dagster.project import RedcapProject
@@ -303,13 +303,8 @@ def days_since(
         datetime.strptime(first, "%Y-%m-%d")  # noqa: DTZ007 - a day of the server's local time
     except ValueError as error:
         raise ConfigError(f"`{setting}` is {first!r}; it takes a day, as in 2026-01-31.") from error
-    try:
-        ZoneInfo(timezone or "UTC")
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise ConfigError(
-            f"`server_timezone` is {timezone!r}; it takes the name of a time zone, as in "
-            "Europe/Berlin."
-        ) from error
+    if timezone is not None:
+        parse_timezone(timezone)
     return dg.DailyPartitionsDefinition(first, timezone=timezone)
 
 

@@ -15,6 +15,7 @@ from redcap_dagster.orchestration.kinds import RECORD_KINDS
 from redcap_dagster.orchestration.metadata import EXTRACT_ID
 from redcap_dagster.orchestration.resource import RedcapResource
 from redcap_dagster.orchestration.sensor_cursor import SensorCursor, Wanted
+from redcap_dagster.orchestration.server_time import parse_timezone
 from redcap_dagster.orchestration.study import StudyAssets, study_of_assets
 from redcap_dagster.tables import PublishedExtract, find_extracts
 
@@ -63,13 +64,15 @@ def build_redcap_change_sensor(
             off.
 
     Raises:
-        ConfigError: The assets are not of this package, or none of them holds records.
+        ConfigError: The assets are not of this package, or none of them holds records; or there is
+            no such time zone.
     """
     study = study_of_assets(assets)
     keys = [key for key, props in study.props.items() if props.kind in RECORD_KINDS]
     if not keys:
         raise ConfigError("A change sensor needs assets that hold records: records or instruments.")
     sensor_name = name or f"{assets.op.name}_changes"
+    zone = None if server_timezone is None else parse_timezone(server_timezone)
 
     @dg.sensor(
         name=sensor_name,
@@ -87,7 +90,7 @@ def build_redcap_change_sensor(
         # Dagster 1.13 passes required resources by name when a test calls the sensor directly.
         **_: object,
     ) -> dg.SensorResult:
-        watch = ChangeWatch(study, _partition_keys(context, study), full_every, server_timezone)
+        watch = ChangeWatch(study, _partition_keys(context, study), full_every, zone)
         cursor = SensorCursor.load(context.cursor)
         # With a cursor, something was: a look that finds nothing new reads no manifest.
         if cursor is None and not watch.published:

@@ -191,3 +191,5 @@ def test_the_sensor_is_for_assets_of_this_package_that_hold_records(study: "Stud
         build_redcap_change_sensor(stranger)
     with pytest.raises(ConfigError, match="needs assets that hold records"):
         build_redcap_change_sensor(build_redcap_assets(study.project, include=["users"]))
+    with pytest.raises(ConfigError, match="`server_timezone` is 'Berlin'"):
+        build_redcap_change_sensor(build_redcap_assets(study.project), server_timezone="Berlin")

@@ -146,7 +146,7 @@ def test_files_of_rules_are_found_beside_the_yaml(load: Load) -> None:
 def test_a_first_day_or_a_time_zone_that_is_none_is_refused() -> None:
     with pytest.raises(ConfigError, match="`record_changes_since` is 'tomorrow'; it takes a day"):
         days_since("record_changes_since", "tomorrow", None)
-    for wrong in ("Berlin", "/etc/localtime"):
+    for wrong in ("Berlin", "Europe", "/etc/localtime"):
         with pytest.raises(ConfigError, match=f"`server_timezone` is '{wrong}'; it takes the name"):
             days_since("record_changes_since", "2026-01-31", wrong)
 
