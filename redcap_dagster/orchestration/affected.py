@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from redcap_dagster.export import Change, ChangeFence, RecordSelection, record_bucket
 from redcap_dagster.extract import fence_of
@@ -51,6 +50,7 @@ class PublishedPartition:
         key: Its partition key; None where the study has no partitions.
         selection: What of the records it holds.
         extract: What is published of it.
+        fence: Up to where the log was read when it was published; None where nothing says.
         has_arms: Whether the study has several arms. A record can be renamed in one of them: the
             log then names the new id only, and the old one stays in the other.
     """
@@ -58,12 +58,8 @@ class PublishedPartition:
     key: str | None
     selection: RecordSelection
     extract: PublishedExtract = field(repr=False)
+    fence: ChangeFence | None
     has_arms: bool
-
-    @cached_property
-    def fence(self) -> ChangeFence | None:
-        """Up to where the log was read when it was published; None where nothing says."""
-        return fence_of(self.extract)
 
     @property
     def lists_records(self) -> bool:
@@ -128,6 +124,7 @@ def published_partitions(
             key,
             parse_partition(key, study.project),
             extract,
+            fence_of(extract),
             has_arms=len(study.project.arms) > 1,
         )
         for key, extract in zip(keys, extracts, strict=True)

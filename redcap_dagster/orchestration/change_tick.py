@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from zoneinfo import ZoneInfo
@@ -97,7 +97,7 @@ class ChangeWatch:
         if changes:
             last = changes[-1]
             reason = Wanted(last.timestamp, last.digest, last.count, f"{last.digest}x{last.count}")
-            for part, own in self._touched(client, changes):
+            for part, own in self._touched(client, self.published, changes):
                 wanted[part.key or ""] = reason
                 counts[part.key or ""] = _count(part, own)
         if since is None:  # nothing says what happened before
@@ -129,20 +129,25 @@ class ChangeWatch:
         ids = dict.fromkeys(row[self.study.project.record_id_field] for row in rows)
         changes = [Change("updated", "", "", 0, record_id) for record_id in ids]
         wanted, counts = dict(cursor.wanted), {}
-        for part, own in self._touched(client, changes):
+        # What a partition has seen of a log that was read once says nothing about dates.
+        parts = [replace(part, fence=None) for part in self.published]
+        for part, own in self._touched(client, parts, changes):
             wanted[part.key or ""] = Wanted("", "", 0, label)
             counts[part.key or ""] = _count(part, own)
         return ChangeTick(self._settle(wanted, cursor, None, now), counts, note)
 
     def _touched(
-        self, client: RedcapClient, changes: Sequence[Change]
+        self,
+        client: RedcapClient,
+        parts: Sequence[PublishedPartition],
+        changes: Sequence[Change],
     ) -> list[tuple[PublishedPartition, list[Change]]]:
-        """Partitions that are out of date, each with the changes that came after it was made."""
-        by_group = any(part.selection.data_access_group is not None for part in self.published)
+        """Those that are out of date, each with the changes that came after it was made."""
+        by_group = any(part.selection.data_access_group is not None for part in parts)
         rows = read_row_list(client, self.study.project, with_groups=by_group)
         no_groups = ("",) * len(rows.record_ids)
         groups = dict(zip(rows.record_ids, rows.groups or no_groups, strict=True))
-        return touched_partitions(self.study, self.published, changes, StoredRecords(groups))
+        return touched_partitions(self.study, parts, changes, StoredRecords(groups))
 
     def _settle(
         self,

@@ -81,6 +81,20 @@ def test_without_the_logging_right_changes_are_found_by_date_and_by_the_list(
     watched.assert_equals_a_full_export()
 
 
+def test_what_changes_after_the_logging_right_was_taken_away_is_found_all_the_same(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = watch(server_timezone="UTC")
+    assert watched.run(watched.tick()) == []
+    token = watched.study.emulator.add_user(watched.study.token, "reader", rights={"logging": 0})
+    monkeypatch.setenv("REDCAP_API_TOKEN", token)
+    deleted, changed = watched.ids()[:2]
+    watched.client.delete_records([deleted])
+    watched.import_rows({"participant_id": changed, **BASELINE, "fev1_l": "1.11"})
+    assert {bucket_of(deleted), bucket_of(changed)} <= set(watched.run(watched.tick()))
+    watched.assert_equals_a_full_export()
+
+
 def test_without_the_logging_right_and_a_time_zone_it_says_what_to_do(
     watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
