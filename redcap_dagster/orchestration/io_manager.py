@@ -10,7 +10,13 @@ import pyarrow as pa
 from pydantic import Field
 
 from redcap_dagster.errors import ConfigError, TableError
-from redcap_dagster.tables import has_extract, read_published, to_location, to_pandas
+from redcap_dagster.tables import (
+    has_extract,
+    read_published,
+    read_side_by_side,
+    to_location,
+    to_pandas,
+)
 
 FrameKind = Literal["pandas", "arrow", "polars", "duckdb"]
 """As what a table is handed over."""
@@ -101,13 +107,13 @@ class RedcapParquetIOManager(dg.ConfigurableIOManager):
             return read_published(self.out_dir, table, columns)
         out_dir = to_location(self.out_dir)
         shelves = [out_dir / key.replace("|", "+") for key in partition_keys]
-        lacking = sum(not has_extract(shelf) for shelf in shelves)
+        lacking = read_side_by_side(has_extract, shelves).count(False)
         if lacking or not shelves:
             raise TableError(
                 f"{lacking} of the {len(shelves)} partitions of {table} were never materialized. "
                 "Materialize them first."
             )
-        pieces = [read_published(shelf, table, columns) for shelf in shelves]
+        pieces = read_side_by_side(lambda shelf: read_published(shelf, table, columns), shelves)
         try:
             return pa.concat_tables(pieces, promote_options="default")
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
