@@ -4,14 +4,15 @@ import json
 import logging
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -35,6 +36,8 @@ from redcap_dagster.export.spool import Spool
 from redcap_dagster.project import RedcapProject
 
 logger = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
 
 _MOST_ROUNDS = 8
 _HELD_CELLS = 4_000_000
@@ -276,18 +279,26 @@ class StudyExport:
     def _begin(self) -> None:
         """List the rows, and take up what a killed run has left."""
         left = self._spool.resume()
-        if left is None or left["fence"] is None:
-            # Side by side: of rows that come or go between the two, the second list tells.
-            with ThreadPoolExecutor(self._settings.concurrency) as pool:
-                fence = pool.submit(_fence_if_permitted, self._client, self._project)
-                rows = pool.submit(self._lists.list_before, self._selection)
-            self._fence, self._rows = fence.result(), rows.result()
-            # Without the log it could not be found out what changed since a killed run.
-            self._spool.begin({"fence": self._fence.to_plain() if self._fence else None})
-            self._blocks.begin(self._rows)
-            return
-        self._fence = ChangeFence.from_plain(left["fence"])
-        self._fence, touched, is_new_design = self._read_log()
+        if left is not None and left["fence"] is not None:
+            self._fence = ChangeFence.from_plain(left["fence"])
+            log = _if_permitted(self._read_log)
+            if log is not None:
+                self._take_up(*log)
+                return
+        # Side by side: of rows that come or go between the two, the second list tells.
+        with ThreadPoolExecutor(self._settings.concurrency) as pool:
+            read = partial(read_fence, self._client, self._project, None)
+            fence = pool.submit(_if_permitted, read)
+            rows = pool.submit(self._lists.list_before, self._selection)
+        self._fence, self._rows = fence.result(), rows.result()
+        # Without the log it could not be found out what changed since a killed run.
+        self._spool.begin({"fence": self._fence.to_plain() if self._fence else None})
+        self._blocks.begin(self._rows)
+
+    def _take_up(
+        self, fence: ChangeFence | None, touched: Collection[str], is_new_design: bool
+    ) -> None:
+        self._fence = fence
         self._refuse_new_design(is_new_design)
         self._rows = self._lists.list_before(self._selection)
         kept = self._blocks.take_up(self._rows, touched)
@@ -372,9 +383,10 @@ class StudyExport:
             )
 
 
-def _fence_if_permitted(client: RedcapClient, project: RedcapProject) -> ChangeFence | None:
+def _if_permitted(ask: Callable[[], Answer]) -> Answer | None:
+    """What REDCap answers; None without the right."""
     try:
-        return read_fence(client, project, None)
+        return ask()
     except RequestRejectedError as error:
         if error.reason != "not_permitted":
             raise

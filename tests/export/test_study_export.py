@@ -213,6 +213,25 @@ def test_rows_that_come_and_go_are_seen_without_the_logging_right(serve: Serve) 
     assert "no Logging right" in facts["why_not_assured"]
 
 
+def test_what_was_left_is_asked_for_again_when_the_logging_right_was_taken_away(
+    serve: Serve, tmp_path: Path
+) -> None:
+    study = serve("classic")
+    token = study.emulator.add_user(study.token, "reader")
+    with RedcapClient(study.emulator.url, token, requests_per_minute=60_000) as client:
+        with StudyExport(client, study.project, spool=tmp_path) as export:
+            rows_of(export)
+        study.client.import_users([{"username": "reader", "api_export": 1, "logging": 0}])
+        with StudyExport(client, study.project, spool=tmp_path) as export:
+            rows = rows_of(export)
+            assert export.settle()
+            facts = export.facts()
+            export.done()
+    assert rows == study.whole_export()
+    assert export.progress.batches_resumed == 0
+    assert not facts["is_state_of_one_moment"]
+
+
 def add_user_without_log(study: Served) -> str:
     token = study.emulator.add_user(study.token, "reader")
     study.client.import_users([{"username": "reader", "api_export": 1, "logging": 0}])
