@@ -18,6 +18,7 @@ import tempfile
 import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -160,8 +161,9 @@ class Spool:
 
     def _remove_old(self) -> None:
         for export in self._root.glob(f"*/{_EXPORT}"):
-            if time.time() - export.stat().st_mtime > _OLDEST_S:
-                shutil.rmtree(export.parent)
+            with suppress(FileNotFoundError):  # another process has just removed it
+                if time.time() - export.stat().st_mtime > _OLDEST_S:
+                    shutil.rmtree(export.parent)
 
     def blocks(self) -> list[SpooledBlock]:
         """The blocks that were begun, in their order."""

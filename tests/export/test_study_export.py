@@ -306,6 +306,24 @@ def test_the_same_export_twice_at_once_keeps_its_answers_apart(
     assert not list(tmp_path.iterdir())
 
 
+def test_another_export_that_ends_meanwhile_does_not_end_this_one(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = serve("classic")
+    found = Path.glob
+
+    def find_then_remove(folder: Path, pattern: str) -> Any:
+        for path in found(folder, pattern):
+            path.unlink()
+            yield path
+
+    (tmp_path / "another").mkdir()
+    (tmp_path / "another" / "export.json").touch()
+    monkeypatch.setattr(Path, "glob", find_then_remove)
+    with StudyExport(study.client, study.project, spool=tmp_path):
+        assert not list((tmp_path / "another").iterdir())
+
+
 def run_and_die(url: str, token: str, spool: Path, out: Path, seconds: float) -> None:
     """One attempt of an export in a process of its own, which is killed after some time."""
     with RedcapClient(url, token, requests_per_minute=60_000) as client:
