@@ -13,6 +13,9 @@ _SLOW_S = 20.0
 _FEWEST_CELLS = 500
 """No refusal brings the size below this, unless the budget is smaller."""
 
+_MOST_ANSWERS_ON_TRIAL = 20
+"""Answers after which a larger size may be tried again: what it was cut for may have had less."""
+
 _FORGET_AFTER = 50
 """Answers in a row after which a refusal is no longer held against its size."""
 
@@ -42,6 +45,7 @@ class Pace:
         self._first = max(1, most_cells // _FIRST_SHARE)
         self._cells = min(most_cells, _GROWTH * self._first)
         self._on_trial: int | None = None
+        self._answers_on_trial = 0
         self._largest_answer = 0
         self._smallest_refused: int | None = None
         self._answers_since_refusal = 0
@@ -58,7 +62,7 @@ class Pace:
                 return self._cells
             if self._on_trial is not None:
                 return bearable
-            self._on_trial = self._cells
+            self._on_trial, self._answers_on_trial = self._cells, 0
             return self._cells
 
     @property
@@ -70,7 +74,11 @@ class Pace:
     def answered(self, cells: int, seconds: float) -> None:
         """A request of so many cells was answered."""
         with self._lock:
-            if self._on_trial is not None and cells > max(self._largest_answer, self._on_trial / 2):
+            self._answers_on_trial += 1
+            if self._on_trial is not None and (
+                cells > max(self._largest_answer, self._on_trial / 2)
+                or self._answers_on_trial > _MOST_ANSWERS_ON_TRIAL
+            ):
                 self._on_trial = None
             self._largest_answer = max(self._largest_answer, cells)
             self._answers_since_refusal += 1

@@ -27,6 +27,17 @@ def test_small_answers_do_not_make_the_others_smaller_than_the_first() -> None:
     assert pace.next_cells() == 100_000
 
 
+def test_a_trial_that_came_to_nothing_is_made_again() -> None:
+    pace = Pace(400_000)
+    assert pace.next_cells() == 200_000
+    pace.answered(2_000, 0.1)  # the block had no more
+    sizes = []
+    for _ in range(40):
+        sizes.append(pace.next_cells())
+        pace.answered(sizes[-1], 0.1)
+    assert (sizes[0], sizes[-1]) == (100_000, 400_000)
+
+
 def test_where_the_first_size_is_too_much_for_the_server_it_is_asked_for_half() -> None:
     pace = Pace(400_000)
     assert [pace.next_cells() for _ in range(2)] == [200_000, 100_000]
