@@ -164,19 +164,24 @@ class _Requests:
         wanted = {}
         for (key, status), extract in zip(statuses.items(), extracts, strict=True):
             item = self._tick.cursor.wanted[key]
-            has_failed = status in {dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
-            if not self._is_done(key, item, extract, has_failed=has_failed):
+            if not self._is_done(key, item, extract, status):
+                has_failed = status in {dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
                 wanted[key] = item.again() if has_failed else item
         return wanted
 
     def _is_done(
-        self, key: str, item: Wanted, extract: PublishedExtract | None, *, has_failed: bool
+        self,
+        key: str,
+        item: Wanted,
+        extract: PublishedExtract | None,
+        status: dg.DagsterRunStatus | None,
     ) -> bool:
         """Whether what is published is what was wanted, and Dagster knows."""
         if extract is None or not item.is_covered_by(fence_of(extract)):
             return False
-        # A run that died when it had published: what is downstream waits for its events.
-        return not has_failed or self._has_told(key, extract)
+        # Our own run has died when it had published, or may yet: what is downstream waits for its
+        # events.
+        return status is None or self._has_told(key, extract)
 
     def _status(self, key: str, item: Wanted) -> dg.DagsterRunStatus | None:
         """Status of the run of a request; None when there is none yet.

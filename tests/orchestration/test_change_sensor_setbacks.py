@@ -1,5 +1,7 @@
 """Failed runs, a lost cursor, a server or a right that is not there: nothing is missed."""
 
+from dataclasses import replace
+
 import dagster as dg
 import pytest
 
@@ -42,6 +44,28 @@ def test_a_run_that_was_made_and_never_started_is_requested_again(watch: Watch) 
     )
     (again,) = watched.tick().run_requests or []
     assert again.run_key == request.run_key
+
+
+def test_a_run_that_dies_after_it_was_seen_to_have_published_is_requested_again(
+    watch: Watch,
+) -> None:
+    watched = watch()
+    watched.tick()
+    record_id = watched.ids()[0]
+    watched.import_rows({"participant_id": record_id, **BASELINE, "fev1_l": "1.11"})
+    (request,) = watched.tick().run_requests or []
+    job = dg.Definitions([watched.assets], resources={"redcap": watched.study.resource()})
+    run = watched.instance.create_run_for_job(
+        job.resolve_implicit_global_asset_job_def(),
+        tags={"dagster/run_key": str(request.run_key)},
+        status=dg.DagsterRunStatus.STARTED,
+    )
+    with dg.DagsterInstance.ephemeral() as elsewhere:  # so that Dagster is told nothing
+        replace(watched, instance=elsewhere).materialize(request.partition_key)
+    assert watched.tick().run_requests == []
+    watched.instance.report_run_failed(run)
+    assert watched.run(watched.tick()) == [request.partition_key]
+    assert watched.tick().run_requests == []
 
 
 def test_a_lost_cursor_is_made_up_for_by_what_is_published(watch: Watch) -> None:
