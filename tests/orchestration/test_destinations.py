@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
@@ -16,10 +17,12 @@ from redcap_dagster import (
     build_redcap_destination_assets,
     record_partitions,
 )
+from redcap_dagster.api import RedcapClient
 from redcap_dagster.destinations import Destination
 from redcap_dagster.destinations.statements import address, quoted
 from redcap_dagster.errors import ConfigError
 from redcap_dagster.tables import ExtractWriter, read_published
+from tests.orchestration.edits import ids_of, import_row
 from tests.orchestration.runs import in_one_run
 
 if TYPE_CHECKING:
@@ -133,6 +136,34 @@ def test_each_partition_replaces_its_own_rows(study: "Study", rows: Rows) -> Non
     found = rows("enrolment")
     assert len({row[0] for row in found}) == len(found) == 60
     assert {row[-1] for row in found} == {first, second, third}
+
+
+def test_a_record_that_was_changed_on_two_days_is_there_twice(study: "Study", rows: Rows) -> None:
+    days = dg.DailyPartitionsDefinition("2026-01-01", end_offset=1)
+    assets = build_redcap_assets(
+        study.project,
+        out_dir=study.out_dir,
+        include=[],
+        record_changes_partitions=days,
+        quality=None,
+    )
+    loaded = build_redcap_destination_assets(assets, kind="duckdb")
+    today = datetime.now().date()  # noqa: DTZ005 - the emulator's local time
+    both = [(today - timedelta(days=1)).isoformat(), today.isoformat()]
+    place = {"redcap_event_name": "baseline_arm_1"}
+    with RedcapClient(study.emulator.url, study.token, retries=0) as client:
+        record_id = ids_of(client)[0]
+        for back in (1, 0):
+            study.emulator.faults.add("clock", seconds=-back * 24 * 3600)
+            import_row(client, {"participant_id": record_id, **place, "fev1_l": f"1.1{back}"})
+            study.emulator.faults.clear()
+    for day in [*both, both[0]]:
+        run(study, [assets, *loaded], partition_key=day)
+    assert {(row[0], row[-1]) for row in rows("record_changes")} == {
+        (record_id, day) for day in both
+    }
+    published = sum(len(study.table("record_changes", day)) for day in both)
+    assert len(rows("record_changes")) == published
 
 
 def test_a_table_that_the_token_may_not_see_keeps_no_other_from_being_loaded(
