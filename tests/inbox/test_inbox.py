@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,7 @@ def test_a_trigger_is_taken_and_only_project_form_and_a_digest_are_kept(
     assert newest is not None
     assert before <= newest <= datetime.now(timezone.utc)
     assert TriggerInbox(file).newest(18) is None
-    with sqlite3.connect(file) as database:
+    with closing(sqlite3.connect(file)) as database, database:
         ((_, project, record, form),) = database.execute("SELECT * FROM triggers").fetchall()
     assert (project, form, len(record)) == (17, "vitals", 32)
     content = file.read_bytes()
@@ -116,7 +117,7 @@ def test_entries_go_after_a_week(file: Path) -> None:
     inbox = TriggerInbox(file)
     inbox.add(17, "1", "vitals")
     old = (datetime.now(timezone.utc) - timedelta(days=8)).isoformat(timespec="microseconds")
-    with sqlite3.connect(file) as database:
+    with closing(sqlite3.connect(file)) as database, database:
         database.execute("UPDATE triggers SET received_at = ?", [old])
     inbox.add(18, "1", "vitals")
     assert inbox.newest(17) is None

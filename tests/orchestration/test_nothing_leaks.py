@@ -5,6 +5,7 @@ import sqlite3
 import traceback
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,7 @@ def stored_bytes(home: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def database_cells(path: Path) -> Iterator[tuple[str, bytes]]:
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database:
         tables = [
             name
             for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
