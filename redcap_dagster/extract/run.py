@@ -16,8 +16,7 @@ from redcap_dagster.tables import (
     ExtractWriter,
     Location,
     PublishedExtract,
-    current_extract,
-    has_extract,
+    find_extract,
     to_location,
 )
 
@@ -71,9 +70,8 @@ def extract_study(
 
 
 def _refuse_another_project(shelf: Location, project: RedcapProject) -> None:
-    if not has_extract(shelf):
-        return
-    there = current_extract(shelf).facts.get("project_id")
+    extract = find_extract(shelf)
+    there = None if extract is None else extract.facts.get("project_id")
     if there is not None and there != project.info.project_id:
         raise TableError(
             f"{shelf} holds an extract of project {there}, and this is project "

@@ -22,9 +22,8 @@ from redcap_dagster.tables import (
     Location,
     TableColumn,
     TableSpec,
-    current_extract,
-    has_extract,
-    read_published,
+    find_extract,
+    read_table,
 )
 
 ATTACHMENTS = "attachments"
@@ -145,9 +144,10 @@ class AttachmentStore:
         return pa.Table.from_pylist(rows, schema=spec.arrow_schema)
 
     def _published(self) -> list[dict[str, Any]]:
-        if not has_extract(self.out_dir) or ATTACHMENTS not in current_extract(self.out_dir).tables:
+        extract = find_extract(self.out_dir)
+        if extract is None or ATTACHMENTS not in extract.tables:
             return []
-        rows: list[dict[str, Any]] = read_published(self.out_dir, ATTACHMENTS).to_pylist()
+        rows: list[dict[str, Any]] = read_table(extract, ATTACHMENTS).to_pylist()
         return rows
 
     def _places(self, key: Sequence[str]) -> Iterator[dict[str, Any]]:

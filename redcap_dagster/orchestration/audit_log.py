@@ -13,9 +13,8 @@ from redcap_dagster.extract import as_text, text_spec, text_table
 from redcap_dagster.tables import (
     Location,
     TableSpec,
-    current_extract,
-    has_extract,
-    read_published,
+    find_extract,
+    read_table,
 )
 
 AUDIT_LOG = "audit_log"
@@ -70,9 +69,10 @@ def parse_day(partition_key: str | None, table: str) -> date:
 
 
 def _published_rows(shelf: Location) -> list[Mapping[str, str]]:
-    if not has_extract(shelf) or AUDIT_LOG not in current_extract(shelf).tables:
+    extract = find_extract(shelf)
+    if extract is None or AUDIT_LOG not in extract.tables:
         return []
-    rows: list[Mapping[str, str]] = read_published(shelf, AUDIT_LOG).to_pylist()
+    rows: list[Mapping[str, str]] = read_table(extract, AUDIT_LOG).to_pylist()
     return rows
 
 

@@ -17,7 +17,7 @@ from redcap_dagster.orchestration.kinds import DAILY_KINDS, RECORD_KINDS
 from redcap_dagster.orchestration.metadata import EXTRACT_ID, RawMetadata, column_schema
 from redcap_dagster.orchestration.study import StudyAssets
 from redcap_dagster.orchestration.translator import RedcapTableProps
-from redcap_dagster.tables import PublishedExtract, current_extract, has_extract
+from redcap_dagster.tables import PublishedExtract, find_extract
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class DestinationStep:
 
     def _extract(self, table: str, partition_key: str | None) -> PublishedExtract:
         shelf = self.study.shelf(partition_key)
-        extract = current_extract(shelf) if has_extract(shelf) else None
+        extract = find_extract(shelf)
         if extract is None or table not in extract.tables:
             raise TableError(
                 f"The table {table} was never published in {shelf}. Materialize "

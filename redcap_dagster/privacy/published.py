@@ -5,7 +5,7 @@ from typing import Any
 
 from redcap_dagster.errors import ConfigError
 from redcap_dagster.privacy.screen import Deidentifier
-from redcap_dagster.tables import Location, current_extract, has_extract
+from redcap_dagster.tables import Location, find_extract
 
 DEIDENTIFICATION_FACT = "deidentification"
 """The manifest's entry."""
@@ -30,9 +30,10 @@ def tables_that_may_stay(
         ConfigError: The last extract was de-identified otherwise, with another key, or not at
             all: its tables and the new ones must not be mixed.
     """
-    if not has_extract(shelf):
+    extract = find_extract(shelf)
+    if extract is None:
         return known_tables
-    before = current_extract(shelf).facts.get(DEIDENTIFICATION_FACT)
+    before = extract.facts.get(DEIDENTIFICATION_FACT)
     now = None if deidentifier is None else deidentifier.facts()
     if _without_fields(before) != _without_fields(now):
         raise ConfigError(
