@@ -153,6 +153,11 @@ class Spool:
         content = {"format": _FORMAT, "facts": facts}
         self._write(_EXPORT, json.dumps(content).encode())
 
+    @property
+    def leaves_answers(self) -> bool:
+        """Whether there are answers that a later run of the same export finds."""
+        return self._is_shared and any(self._folder.glob(f"*{_ANSWERS}"))
+
     def clear(self) -> None:
         """Remove everything but the lock."""
         for path in self._folder.iterdir():

@@ -124,7 +124,6 @@ class StudyExport:
         self._rounds = 0
         self._lock = threading.Lock()
         self._from_disk = 0
-        self._keeps = False
         self._moment_is_assured = False
         self._stack = ExitStack()
 
@@ -147,9 +146,9 @@ class StudyExport:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._stack.close()
         # Without the log, or a folder that stays, nothing is taken up again.
-        is_kept = (self._keeps or self._from_disk) and self._fence and self._spool_folder
+        is_kept = self._fence and self._spool_folder and self._spool.leaves_answers
+        self._stack.close()
         if kind is not None and is_kept:
             logger.warning("What has come is kept: the same export goes on there when run again.")
 
@@ -323,7 +322,6 @@ class StudyExport:
             return self._asker.read(ask, answers)
         answers, rows = self._asker.ask(ask)
         self._spool.save(block.number, part, answers)
-        self._keeps = True
         return rows
 
     def _assemble(self, block: Block, pieces: Sequence[Rows]) -> Rows:
@@ -376,6 +374,7 @@ class StudyExport:
 
     def _refuse_new_design(self, is_maybe_new: bool) -> None:
         if is_maybe_new and read_design(self._client).fingerprint != self._project.fingerprint:
+            self._spool.clear()  # what was asked by the old design is of no use to a later run
             raise ExportError(
                 "The study's design was changed while it was exported. Nothing was published; run "
                 "it again.",

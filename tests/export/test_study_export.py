@@ -238,15 +238,23 @@ def add_user_without_log(study: Served) -> str:
     return token
 
 
-def test_a_new_design_ends_the_export(serve: Serve) -> None:
+def test_a_new_design_ends_the_export_and_leaves_nothing_of_the_old(
+    serve: Serve, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     study = serve("classic")
-    with StudyExport(study.client, study.project) as export:
-        rows_of(export)
-        dictionary = study.client.export_metadata()
-        dictionary[-1]["field_label"] = "Another label"
-        study.client.import_metadata(dictionary)
-        with pytest.raises(ExportError, match="design was changed while it was exported"):
+
+    def export_while_it_changes() -> None:
+        with StudyExport(study.client, study.project, spool=tmp_path) as export:
+            rows_of(export)
+            dictionary = study.client.export_metadata()
+            dictionary[-1]["field_label"] = "Another label"
+            study.client.import_metadata(dictionary)
             export.settle()
+
+    with pytest.raises(ExportError, match="design was changed while it was exported"):
+        export_while_it_changes()
+    assert not list(tmp_path.iterdir())
+    assert "is kept" not in caplog.text
 
 
 def test_a_finished_part_is_not_asked_for_again(serve: Serve, tmp_path: Path) -> None:
