@@ -111,19 +111,19 @@ class BlockList:
             block.gone.update(set(record_ids).intersection(block.record_ids))
         self._begin_with(rows, lambda name: name in record_ids)
 
-    def each(self, concurrency: int, next_cells: Callable[[], int]) -> Iterator[Block]:
+    def each(self, concurrency: int, next_cells: Callable[[], tuple[int, int]]) -> Iterator[Block]:
         """The blocks: those that are there, then new ones, cut off as they are asked for.
 
         Args:
             concurrency: Requests that run side by side.
-            next_cells: Says how many cells the server bears.
+            next_cells: Says how many cells the server bears in the next request, and in others.
         """
         number = 0
         while True:
             if number < len(self._blocks):
                 yield self._blocks[number]
             elif self._next_record < len(self._cutter.rows.record_ids):
-                yield self._cut_off(concurrency, next_cells())
+                yield self._cut_off(concurrency, *next_cells())
             else:
                 return
             number += 1
@@ -160,11 +160,11 @@ class BlockList:
         numbers = [number for number, name in enumerate(rows.record_ids) if is_wanted(name)]
         self.begin(rows.select(numbers))
 
-    def _cut_off(self, concurrency: int, cells: int) -> Block:
+    def _cut_off(self, concurrency: int, cells: int, others: int) -> Block:
         first = self._next_record
         # So that the last requests are about equally large, and none is waited for alone.
-        share = self._cutter.cells_from(first) // concurrency
-        cut = self._cutter.cut(first, min(cells, max(share, _FEWEST_CELLS_SHARED)))
+        share = max(self._cutter.cells_from(first) // concurrency, _FEWEST_CELLS_SHARED)
+        cut = self._cutter.cut(first, min(cells, share), min(others, share))
         self._next_record = cut.last
         rows = self._cutter.rows
         block = Block(

@@ -50,8 +50,8 @@ class Pace:
         self._smallest_refused: int | None = None
         self._answers_since_refusal = 0
 
-    def next_cells(self) -> int:
-        """Cells that the next request may ask for.
+    def next_cells(self) -> tuple[int, int]:
+        """Cells that the next request may ask for, and each of those that are sent with it.
 
         A size that the server has not answered yet is given once; until that answer has come,
         the others get the largest size that it has answered, or the first.
@@ -59,11 +59,11 @@ class Pace:
         with self._lock:
             bearable = min(max(self._first, self._largest_answer), self._limit())
             if self._cells <= bearable:
-                return self._cells
+                return self._cells, self._cells
             if self._on_trial is not None:
-                return bearable
+                return bearable, bearable
             self._on_trial, self._answers_on_trial = self._cells, 0
-            return self._cells
+            return self._cells, bearable
 
     @property
     def facts(self) -> PaceFacts:

@@ -194,7 +194,9 @@ class BlockCutter:
         costs = ShareCosts(project, rows)
         joined = join_small_shares([share for share in self._asked if costs.rows(share)], costs)
         parted = [part for share in joined for part in part_repeating(share, costs)]
-        self._groups = [_Group(costs, rows, share) for share in parted]
+        groups = [_Group(costs, rows, share) for share in parted]
+        # The largest first: it is what a larger size is tried with.
+        self._groups = sorted(groups, key=lambda item: item.row_count * item.columns, reverse=True)
 
     @cached_property
     def whole_cells(self) -> int:
@@ -215,19 +217,22 @@ class BlockCutter:
             (group.row_count - group.rows_until(first)) * group.columns for group in self._groups
         )
 
-    def cut(self, first: int, cells: int) -> Block:
+    def cut(self, first: int, cells: int, others: int | None = None) -> Block:
         """The block that begins with a record.
 
         Args:
             first: Number of the record in the list of rows.
             cells: Cells that one request may ask for.
+            others: Cells that each request but the first may ask for; None for as many.
         """
+        others = others or cells
         most = min(first + MOST_RECORDS_PER_REQUEST, len(self.rows.record_ids))
-        groups = [group for group in self._groups if group.columns]
-        last = min([most, *(group.last_within(first, cells) for group in groups)])
+        lasts = [group.last_within(first, others) for group in self._groups[1:]]
+        lasts += [group.last_within(first, cells) for group in self._groups[:1]]
+        last = min([most, *lasts])
         if last - first < min(_TALL, most - first):
             last = self._last_when_cut_by_instrument(first, cells, most)
-        return self._block(first, max(last, first + 1), cells)
+        return self._block(first, max(last, first + 1), cells, others)
 
     def _last_when_cut_by_instrument(self, first: int, cells: int, most: int) -> int:
         """Where a block ends of which no instrument alone has more cells than allowed."""
@@ -237,12 +242,13 @@ class BlockCutter:
             last = min(last, group.last_within(first, _MOST_CELLS_PER_BLOCK))
         return last
 
-    def _block(self, first: int, last: int, cells: int) -> Block:
-        parts = []
+    def _block(self, first: int, last: int, cells: int, others: int) -> Block:
+        parts: list[Part] = []
         for group in self._groups:
             rows = group.rows_until(last) - group.rows_until(first)
             if rows:
-                parts.extend(group.parts(rows, max(1, cells // rows)))
+                most = (others if parts else cells) // rows
+                parts.extend(group.parts(rows, max(1, most), max(1, others // rows)))
         return Block(first, last, tuple(parts))
 
 
@@ -273,12 +279,16 @@ class _Group:
         end = np.searchsorted(self._rows_before, self._rows_before[first] + rows, side="right")
         return int(end) - 1
 
-    def parts(self, rows: int, most_columns: int) -> list[Part]:
-        """The group's requests, none wider than allowed unless one instrument is."""
+    def parts(self, rows: int, most_columns: int, most_of_others: int) -> list[Part]:
+        """The group's requests, none wider than allowed unless one instrument is.
+
+        The first may be wider than the others.
+        """
         runs: list[list[str]] = [[]]
         width = self._row_columns
         for name in self.instruments:
-            if runs[-1] and width + self._widths[name] > most_columns:
+            most = most_columns if len(runs) == 1 else most_of_others
+            if runs[-1] and width + self._widths[name] > most:
                 runs.append([])
                 width = self._row_columns
             runs[-1].append(name)

@@ -5,58 +5,58 @@ from redcap_dagster.export.pace import Pace
 
 def test_the_first_requests_ask_for_a_quarter_of_the_budget_and_one_for_half() -> None:
     pace = Pace(400_000)
-    assert [pace.next_cells() for _ in range(4)] == [200_000, 100_000, 100_000, 100_000]
+    assert [pace.next_cells()[0] for _ in range(4)] == [200_000, 100_000, 100_000, 100_000]
 
 
 def test_a_larger_size_is_tried_once_before_the_others_get_it() -> None:
     pace = Pace(400_000)
-    assert [pace.next_cells() for _ in range(2)] == [200_000, 100_000]
+    assert [pace.next_cells()[0] for _ in range(2)] == [200_000, 100_000]
     pace.answered(100_000, 0.2)
-    assert pace.next_cells() == 100_000
+    assert pace.next_cells()[0] == 100_000
     pace.answered(200_000, 0.4)
     pace.answered(100_000, 0.2)
-    assert [pace.next_cells() for _ in range(2)] == [400_000, 200_000]
+    assert [pace.next_cells()[0] for _ in range(2)] == [400_000, 200_000]
     pace.answered(400_000, 0.8)
-    assert [pace.next_cells() for _ in range(2)] == [400_000, 400_000]
+    assert [pace.next_cells()[0] for _ in range(2)] == [400_000, 400_000]
 
 
 def test_small_answers_do_not_make_the_others_smaller_than_the_first() -> None:
     pace = Pace(400_000)
-    assert pace.next_cells() == 200_000
+    assert pace.next_cells()[0] == 200_000
     pace.answered(2_000, 0.1)
-    assert pace.next_cells() == 100_000
+    assert pace.next_cells()[0] == 100_000
 
 
 def test_a_trial_that_came_to_nothing_is_made_again() -> None:
     pace = Pace(400_000)
-    assert pace.next_cells() == 200_000
+    assert pace.next_cells()[0] == 200_000
     pace.answered(2_000, 0.1)  # the block had no more
     sizes = []
     for _ in range(40):
-        sizes.append(pace.next_cells())
+        sizes.append(pace.next_cells()[0])
         pace.answered(sizes[-1], 0.1)
     assert (sizes[0], sizes[-1]) == (100_000, 400_000)
 
 
 def test_where_the_first_size_is_too_much_for_the_server_it_is_asked_for_half() -> None:
     pace = Pace(400_000)
-    assert [pace.next_cells() for _ in range(2)] == [200_000, 100_000]
+    assert [pace.next_cells()[0] for _ in range(2)] == [200_000, 100_000]
     pace.refused(200_000)
-    assert pace.next_cells() == 100_000
+    assert pace.next_cells()[0] == 100_000
     pace.refused(100_000)
-    assert [pace.next_cells() for _ in range(2)] == [50_000, 50_000]
+    assert [pace.next_cells()[0] for _ in range(2)] == [50_000, 50_000]
 
 
 def test_a_refused_size_is_not_asked_for_again() -> None:
     pace = Pace(400_000)
     pace.answered(100_000, 0.2)
-    assert pace.next_cells() == 200_000
+    assert pace.next_cells()[0] == 200_000
     pace.refused(200_000)
     for _ in range(20):
-        assert pace.next_cells() == 100_000
+        assert pace.next_cells()[0] == 100_000
         pace.answered(100_000, 0.2)
     pace.refused(100_000)
-    assert pace.next_cells() == 50_000
+    assert pace.next_cells()[0] == 50_000
 
 
 def test_a_refusal_is_forgotten_when_all_has_gone_well_for_long() -> None:
@@ -65,13 +65,13 @@ def test_a_refusal_is_forgotten_when_all_has_gone_well_for_long() -> None:
     pace.refused(200_000)
     for _ in range(60):
         pace.answered(100_000, 0.2)
-    assert pace.next_cells() == 200_000
+    assert pace.next_cells()[0] == 200_000
 
 
 def test_slow_answers_are_not_followed_by_larger_ones() -> None:
     pace = Pace(400_000)
     pace.answered(100_000, 30.0)
-    assert pace.next_cells() == 100_000
+    assert pace.next_cells()[0] == 100_000
 
 
 def test_a_tiny_request_that_was_refused_does_not_make_the_others_tiny() -> None:
@@ -79,7 +79,7 @@ def test_a_tiny_request_that_was_refused_does_not_make_the_others_tiny() -> None
     pace.answered(100_000, 0.2)
     pace.refused(10)
     for _ in range(20):
-        assert pace.next_cells() == 500
+        assert pace.next_cells()[0] == 500
         pace.answered(500, 0.1)
 
 
@@ -88,4 +88,4 @@ def test_a_size_never_falls_to_nothing_nor_rises_above_the_budget() -> None:
         pace = Pace(most)
         for _ in range(20):
             pace.refused(1)
-        assert [0 < pace.next_cells() <= most for _ in range(4)] == [True] * 4
+        assert [0 < pace.next_cells()[0] <= most for _ in range(4)] == [True] * 4

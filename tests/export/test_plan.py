@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from redcap_dagster.errors import ConfigError
 from redcap_dagster.export import RowKeySpace, RowList, plan_export, record_bucket
+from redcap_dagster.export.plan import BlockCutter
 from redcap_dagster.project import (
     Arm,
     DictionaryField,
@@ -136,7 +137,28 @@ def test_an_event_is_asked_only_for_the_instruments_that_are_used_in_it() -> Non
     assert parts == {(("visit",), ("a_arm_1",)), (("notes",), ("b_arm_1",))}
     assert plan.cells < plan.whole_cells
     first = plan.blocks[0]
-    assert [part.rows for part in first.parts] == [first.last, 2 * first.last]
+    assert [part.rows for part in first.parts] == [2 * first.last, first.last]  # largest first
+
+
+def test_a_size_that_is_tried_is_that_of_one_request_of_a_block() -> None:
+    project = longitudinal_project()
+    rows = rows_of(
+        project,
+        {
+            f"{number}": [("a_arm_1", "", ""), ("b_arm_1", "notes", "1"), ("b_arm_1", "notes", "2")]
+            for number in range(30_000)
+        },
+    )
+    cutter = BlockCutter(project, rows)
+    tried = [part.cells for part in cutter.cut(0, 40_000, 20_000).parts]
+    assert 20_000 < tried[0] <= 40_000
+    assert max(tried[1:]) <= 20_000
+    wide = wide_project(instruments=20, fields=19)
+    cutter = BlockCutter(wide, classic_rows(wide, 600))
+    tried = [part.cells for part in cutter.cut(0, 40_000, 20_000).parts]
+    assert 20_000 < tried[0] <= 40_000
+    assert len(tried) > 2
+    assert max(tried[1:]) <= 20_000
 
 
 def test_events_are_asked_together_where_another_request_would_cost_more() -> None:
