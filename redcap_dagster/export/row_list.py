@@ -298,9 +298,8 @@ def _to_rows(
         [chunk for table in tables for chunk in table.column(project.record_id_field).chunks],
         pa.string(),
     )
-    coded = ids.combine_chunks().dictionary_encode()
-    numbers = coded.indices.to_numpy().astype(np.int64)
-    names, numbers = _in_order(coded.dictionary, numbers, known_ids, is_in_parts=len(tables) > 1)
+    grouped = _number_grouped(ids.combine_chunks(), known_ids) if len(tables) == 1 else None
+    names, numbers = grouped or _number(ids, known_ids, is_in_parts=len(tables) > 1)
     starts = np.cumsum([0, *(table.num_rows for table in tables)])
     keys = [
         space.encode(table, numbers[start : start + table.num_rows])
@@ -320,13 +319,33 @@ def _each_once(keys: Keys) -> Keys:
     return keys if is_new.all() else keys[is_new]
 
 
-def _in_order(
-    ids: pa.StringArray, numbers: Keys, known: tuple[str, ...], *, is_in_parts: bool
+def _number_grouped(
+    ids: pa.StringArray, known: tuple[str, ...]
+) -> tuple[tuple[str, ...], Keys] | None:
+    """Records and the number of each row's, where the rows of a record follow each other.
+
+    None where they do not. REDCap sorts rows, so they do; looking ids up would take 130 bytes each.
+    Where an earlier list has the same records, its texts are held once.
+    """
+    is_first = np.ones(len(ids), bool)
+    is_first[1:] = pc.not_equal(ids[1:], ids[:-1]).to_numpy(zero_copy_only=False)
+    firsts = ids.filter(pa.array(is_first))
+    numbers: Keys = np.cumsum(is_first) - 1
+    if firsts.equals(pa.array(known, pa.string())):
+        return known, numbers
+    names = tuple(firsts.to_pylist())
+    return (names, numbers) if len(set(names)) == len(names) else None
+
+
+def _number(
+    rows: pa.ChunkedArray, known: tuple[str, ...], *, is_in_parts: bool
 ) -> tuple[tuple[str, ...], Keys]:
-    """Records in REDCap's order, which a list in parts does not show: numbers in them count.
+    """Records in REDCap's order, which a list in parts does not show, and the number of each row's.
 
     Where an earlier list has the same records, it is the order, and its texts are held once.
     """
+    coded = rows.combine_chunks().dictionary_encode()
+    ids, numbers = coded.dictionary, coded.indices.to_numpy().astype(np.int64)
     places = pc.index_in(ids, value_set=pa.array(known, pa.string()))
     if len(ids) == len(known) and not places.null_count:
         return known, places.to_numpy().astype(np.int64)[numbers]

@@ -159,6 +159,22 @@ def test_a_record_made_between_list_and_log_is_not_taken_for_exported(
     assert "new one" in {row["record_id"] for row in rows}
 
 
+def test_a_list_whose_rows_are_not_sorted_by_record_is_the_same_rows(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = serve("everything")
+    sorted_rows = read_row_list(study.client, study.project)
+    send = RedcapClient.export_records_csv
+
+    def send_mixed(self: RedcapClient, **options: Any) -> bytes:
+        header, *lines = send(self, **options).splitlines()
+        return b"\n".join([header, *lines[::2], *lines[1::2]]) + b"\n"
+
+    monkeypatch.setattr(RedcapClient, "export_records_csv", send_mixed)
+    mixed = read_row_list(study.client, study.project)
+    assert mixed.of_ids(sorted_rows.record_ids).tolist() == sorted_rows.keys.tolist()
+
+
 def test_a_long_list_is_asked_for_by_event_when_it_is_read_again(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
