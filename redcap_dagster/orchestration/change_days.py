@@ -49,7 +49,8 @@ class ChangeDayExport:
     def publish(self, own_tables: OwnTables) -> PublishedPartition | None:
         """Export and publish; None where the token's user may not read the log.
 
-        One request for a day on which nothing was changed.
+        Of a day on which nothing was changed, the log is read, and whether the token's user would
+        be shown it: one request more, or two where the study has data access groups.
 
         Args:
             own_tables: Is told when REDCap does not give the log.
@@ -71,6 +72,7 @@ class ChangeDayExport:
         self._refuse_open_day(log)
         found = DayOfChanges(live, changes_in(log.rows, client, live))
         if not found.record_ids and not found.holds_everything:
+            self._refuse_user_of_a_group(None)
             with self._open_writer() as writer:
                 writer.write_table(RECORD_CHANGES, found.first_rows())
                 return self._publish(writer, log, found, None)
@@ -131,7 +133,11 @@ class ChangeDayExport:
             has_groups = bool(has_groups) or _says_groups(piece)
             writer.write_rows(RECORD_CHANGES, found.table(piece))
             log.tell()
-        self._refuse_user_of_a_group(has_groups)
+        try:
+            self._refuse_user_of_a_group(has_groups)
+        except ConfigError:
+            export.done()  # nobody goes on with it: what was kept on disk goes
+            raise
 
     def _refuse_user_of_a_group(self, has_groups: bool | None) -> None:
         """Refuse a token that sees one group: records that left it are not in its log.
