@@ -30,8 +30,8 @@ No message, attribute shown by `repr`, or chained traceback of these carries an 
 or a record id: they carry counts and the names of contents, instruments, fields and rules.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 from typing_extensions import Required, TypedDict, Unpack
 
@@ -39,7 +39,25 @@ _LONGEST_CONTEXT = 60
 
 
 class RedcapDagsterError(Exception):
-    """Base of everything this package raises on purpose."""
+    """Base of everything this package raises on purpose.
+
+    It pickles, so that it comes out of another process as it is, but for what may hold values.
+    """
+
+    _stays_behind: ClassVar[Mapping[str, Any]] = {}
+    """Attributes that may hold values, and what stands for them in a pickle."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Without the constructors, whose keywords pickle would not give.
+        return _made_again, (type(self), self.args, {**vars(self), **self._stays_behind})
+
+
+def _made_again(
+    kind: type[RedcapDagsterError], args: tuple[Any, ...], attributes: Mapping[str, Any]
+) -> RedcapDagsterError:
+    error = kind.__new__(kind, *args)
+    vars(error).update(attributes)
+    return error
 
 
 class ConfigError(RedcapDagsterError, ValueError):
@@ -124,8 +142,11 @@ class RequestRejectedError(ApiError):
 
     Attributes:
         server_message: REDCap's own text. It can hold values and record ids: it is for the
-            caller's eyes, and is kept out of `str()` unless it is known to hold names only.
+            caller's eyes, and is kept out of `str()` unless it is known to hold names only, and
+            out of pickles.
     """
+
+    _stays_behind: ClassVar[Mapping[str, Any]] = {"server_message": ""}
 
     def __init__(
         self, message: str, *, server_message: str = "", **circumstances: Unpack[Circumstances]
