@@ -153,6 +153,28 @@ def _in_events(piece: Rows, keys: Keys, space: RowKeySpace) -> npt.NDArray[np.bo
     return space.is_in_events(keys, piece.events)
 
 
+def without_unlisted_blanks(rows: Rows, columns: Sequence[ExportColumn], expected: Keys) -> Rows:
+    """The rows without those that are not listed and hold nothing.
+
+    An answer that was not asked for a repeating instrument has a blank row for each event in which
+    a record has nothing but instances of it. The list of rows, as a whole export, has none.
+
+    Args:
+        rows: Rows of an export.
+        columns: Their columns.
+        expected: Keys of the rows that are listed.
+    """
+    is_blank = ~np.isin(rows.keys, expected)
+    if not is_blank.any():
+        return rows
+    for column in columns:
+        if column.instrument is not None and column.kind != "record_id":
+            cells = pc.fill_null(rows.table.column(column.name), "")
+            is_blank &= pc.equal(cells, "").to_numpy()
+    kept = ~is_blank
+    return Rows(rows.keys[kept], rows.table.filter(pa.array(kept)), rows.events)
+
+
 def blank_where_not_used(
     rows: Rows,
     columns: Sequence[ExportColumn],

@@ -21,7 +21,12 @@ from typing_extensions import Self
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.errors import ConfigError, ExportError, RequestRejectedError
 from redcap_dagster.export.asking import Ask, Asker
-from redcap_dagster.export.assemble import Rows, assemble, blank_where_not_used
+from redcap_dagster.export.assemble import (
+    Rows,
+    assemble,
+    blank_where_not_used,
+    without_unlisted_blanks,
+)
 from redcap_dagster.export.blocks import Block, BlockList
 from redcap_dagster.export.changes import ChangeFence, read_changes, read_fence
 from redcap_dagster.export.design import read_design
@@ -327,6 +332,7 @@ class StudyExport:
     def _assemble(self, block: Block, pieces: Sequence[Rows]) -> Rows:
         """The rows of a block, without those of records that are gone."""
         rows = assemble(pieces, self._columns, self._asker.space)
+        rows = without_unlisted_blanks(rows, self._columns, block.expected)
         if self._events_of:
             rows = blank_where_not_used(rows, self._columns, self._asker.space, self._events_of)
         if not block.gone:

@@ -234,6 +234,35 @@ def build(redcap: RedcapEmulator, dictionary: Dictionary, set_up: Mapping[str, A
     return token
 
 
+def test_a_record_with_nothing_but_instances_has_no_row_of_its_own(redcap: RedcapEmulator) -> None:
+    choices = " | ".join(f"{code}, Yes" for code in range(300))
+    field = {"field_label": "Label", "field_type": "text"}
+    dictionary = [
+        {"field_name": "record_id", "form_name": "form0", **field},
+        {"field_name": "note", "form_name": "form0", **field},
+        {
+            "field_name": "ticks",
+            "form_name": "form1",
+            **field,
+            "field_type": "checkbox",
+            "select_choices_or_calculations": choices,
+        },
+    ]
+    events = {"one_arm_1": ["form0"], "one_arm_2": ["form1"]}
+    token = build(redcap, dictionary, {"events": events, "repeats": [("one_arm_2", "form1")]})
+    row = {"redcap_event_name": "one_arm_2", "redcap_repeat_instrument": "form1"}
+    with RedcapClient(redcap.url, token, requests_per_minute=6000) as client:
+        client.import_records(
+            [{"record_id": "1", **row, "redcap_repeat_instance": n, "ticks___1": "1"} for n in "12"]
+        )
+        client.import_records(
+            [{"record_id": "2", "redcap_event_name": "one_arm_1", "note": "here"}]
+        )
+        # So few cells that the forms are asked for apart: the first one's answer has a blank row.
+        chunk = export(client, read_design(client), 500)
+    assert chunk.column("redcap_repeat_instance").to_pylist() == ["1", "2", ""]
+
+
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_study_filled_through_the_api_is_its_tables_joined(
