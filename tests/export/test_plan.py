@@ -67,6 +67,12 @@ def rows_of(project: RedcapProject, rows: dict[str, list[tuple[str, str, str]]])
     return RowList(space, tuple(rows), np.unique(keys))
 
 
+def visits_with_notes(project: RedcapProject) -> RowList:
+    """30,000 records of `longitudinal_project`, each a visit and two instances of notes."""
+    own = [("a_arm_1", "", ""), ("b_arm_1", "notes", "1"), ("b_arm_1", "notes", "2")]
+    return rows_of(project, {f"{number}": own for number in range(30_000)})
+
+
 def wide_project(instruments: int, fields: int) -> RedcapProject:
     names = [f"form_{number}" for number in range(instruments)]
     return RedcapProject(
@@ -125,13 +131,7 @@ def test_a_wide_study_is_cut_by_instrument_so_that_requests_stay_tall() -> None:
 
 def test_an_event_is_asked_only_for_the_instruments_that_are_used_in_it() -> None:
     project = longitudinal_project()
-    rows = rows_of(
-        project,
-        {
-            f"{number}": [("a_arm_1", "", ""), ("b_arm_1", "notes", "1"), ("b_arm_1", "notes", "2")]
-            for number in range(30_000)
-        },
-    )
+    rows = visits_with_notes(project)
     plan = plan_export(project, rows)
     parts = {(part.instruments, part.events) for block in plan.blocks for part in block.parts}
     assert parts == {(("visit",), ("a_arm_1",)), (("notes",), ("b_arm_1",))}
@@ -142,13 +142,7 @@ def test_an_event_is_asked_only_for_the_instruments_that_are_used_in_it() -> Non
 
 def test_a_size_that_is_tried_is_that_of_one_request_of_a_block() -> None:
     project = longitudinal_project()
-    rows = rows_of(
-        project,
-        {
-            f"{number}": [("a_arm_1", "", ""), ("b_arm_1", "notes", "1"), ("b_arm_1", "notes", "2")]
-            for number in range(30_000)
-        },
-    )
+    rows = visits_with_notes(project)
     cutter = BlockCutter(project, rows)
     tried = [part.cells for part in cutter.cut(0, 40_000, 20_000).parts]
     assert 20_000 < tried[0] <= 40_000
