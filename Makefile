@@ -67,7 +67,8 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --group dev
+	@# With what is there already: Dagster's packages must be of one release, and appear one by one.
+	$(BIN)/python -m pip install --quiet --editable '.[example]' --group dev
 	@touch $@
 
 .venv-lowest/.installed-lowest: pyproject.toml tests/lowest.txt
