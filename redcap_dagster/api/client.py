@@ -32,6 +32,7 @@ from redcap_dagster.api.study import StudyMethods
 from redcap_dagster.api.surveys import Surveys
 from redcap_dagster.api.transport import Transport, parse_verify
 from redcap_dagster.api.version import VERSION_CALL, read_version
+from redcap_dagster.errors import ConfigError
 
 
 class FrameExports(Exports[pd.DataFrame]):
@@ -130,11 +131,33 @@ class RedcapClient(Exports[list[Row]], RecordWrites, StudyWrites, Files, Surveys
             policy=retries if isinstance(retries, RetryPolicy) else RetryPolicy(retries),
             counter=StatsCounter(),
         )
+        self._use(sender)
+
+    def _use(self, sender: Sender) -> Self:
         super().__init__(sender, DictReader())
         self.frames = FrameExports(sender)
         self.csv = TextExports(sender, TextReader("csv"))
         self.json = TextExports(sender, TextReader("json"))
         self.xml = TextExports(sender, TextReader("xml"))
+        return self
+
+    def with_concurrency(self, requests: int) -> "RedcapClient":
+        """The same client with at most so many requests on their way: other threads wait.
+
+        It shares the connections, the request budget and the counts of this one. A lower limit
+        that this one has stays.
+
+        Args:
+            requests: At least 1; of all threads that use what is returned.
+
+        Raises:
+            ConfigError: Less than one.
+        """
+        if requests < 1:
+            raise ConfigError("concurrency must be at least 1.")
+        limited = RedcapClient.__new__(RedcapClient)
+        limited.api_url = self.api_url
+        return limited._use(self._sender.with_concurrency(requests))  # noqa: SLF001 - another self
 
     @property
     def stats(self) -> RequestStats:

@@ -2,8 +2,10 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
 from io import BytesIO
+from threading import BoundedSemaphore
 from typing import BinaryIO, TypeVar
 
 from redcap_dagster.api.api_token import ApiToken
@@ -25,7 +27,18 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """What all views of one client share. Safe to use from several threads."""
+    """What all views of one client share. Safe to use from several threads.
+
+    Attributes:
+        transport: Posts to the server.
+        api_token: Of the project.
+        budget: Says when a request may be sent.
+        policy: Says whether and when one is sent again.
+        counter: Counts what was sent and received.
+        known_version: The server's, once it was asked for.
+        concurrency: Requests that may be on their way at once; None for as many as there are.
+        slots: Held while one is, and not while a retry waits.
+    """
 
     transport: Transport
     api_token: ApiToken
@@ -33,6 +46,14 @@ class Sender:
     policy: RetryPolicy
     counter: StatsCounter
     known_version: KnownVersion = field(default_factory=KnownVersion)
+    concurrency: int | None = None
+    slots: AbstractContextManager[object] = field(default_factory=nullcontext)
+
+    def with_concurrency(self, requests: int) -> "Sender":
+        """The same, with at most so many requests on their way; itself where it has no more."""
+        if self.concurrency is not None and self.concurrency <= requests:
+            return self
+        return replace(self, concurrency=requests, slots=BoundedSemaphore(requests))
 
     def send(self, call: Call, read: Callable[[bytes], Result | Failure]) -> Result:
         """Send a call until its answer can be believed, and return what it says.
@@ -124,9 +145,10 @@ class Sender:
             sent += 1
 
     def _receive(self, call: Call, sink: BinaryIO) -> Answer | Failure:
-        waited_s = self.budget.acquire()
-        self.counter.add(requests=1, waited_s=waited_s)
-        answer = self.transport.post(call, self.api_token, sink)
+        with self.slots:
+            waited_s = self.budget.acquire()
+            self.counter.add(requests=1, waited_s=waited_s)
+            answer = self.transport.post(call, self.api_token, sink)
         if not isinstance(answer, Answer):
             return answer
         self.counter.add(bytes_received=answer.size)

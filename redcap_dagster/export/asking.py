@@ -111,6 +111,19 @@ class AskingCounts:
     replaced: Counter[str] = field(default_factory=Counter)
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What came of one request.
+
+    Attributes:
+        outcome: The judged body, or why there is none.
+        seconds: How long it took.
+    """
+
+    outcome: bytes | ApiError = field(repr=False)
+    seconds: float
+
+
 class Asker:
     """Asks for parts of blocks. Safe to use from several threads.
 
@@ -136,8 +149,23 @@ class Asker:
         """Columns of an answer for some instruments, in its order."""
         return self._columns(instruments)
 
-    def ask(self, ask: Ask) -> tuple[list[Answer], Rows]:
-        """Ask until every answer is whole.
+    def send(self, ask: Ask) -> Sent:
+        """Ask once. An `ApiError` is not raised: `answers_to` deals with it."""
+        began = time.monotonic()
+        outcome: bytes | ApiError
+        with self._pace.under_way(self._cells(ask)):
+            try:
+                outcome = self._export(ask.batch)  # the client retries what a retry can help
+            except ApiError as error:
+                outcome = error
+        return Sent(outcome, time.monotonic() - began)
+
+    def answers_to(self, ask: Ask, sent: Sent) -> tuple[list[Answer], Rows]:
+        """Ask again, and for less, until every answer is whole.
+
+        Args:
+            ask: What is asked for.
+            sent: What came of it the first time.
 
         Returns:
             The answers, by record and then by instrument; and their rows, put together.
@@ -145,7 +173,7 @@ class Asker:
         Raises:
             ApiError: REDCap refused, or one record and instrument could not be exported.
         """
-        found = self._ask_or_halve(ask)
+        found = self._ask_or_halve(ask, sent)
         return [answer for answer, _ in found], self._join(ask, found)
 
     def read(self, ask: Ask, answers: Sequence[Answer]) -> Rows:
@@ -164,11 +192,11 @@ class Asker:
             found.append((answer, rows))
         return self._join(ask, found)
 
-    def _ask_or_halve(self, ask: Ask) -> list[tuple[Answer, Rows]]:
+    def _ask_or_halve(self, ask: Ask, sent: Sent) -> list[tuple[Answer, Rows]]:
         halves = ask.halves(self.space)
         tries = _TRIES if halves else _TRIES_OF_THE_SMALLEST
         try:
-            return [self._ask_until_whole(ask, tries)]
+            return [self._ask_until_whole(ask, tries, sent)]
         except ApiError as error:
             if not error.retryable or error.reason in _LESS_CANNOT_HELP:
                 raise
@@ -182,14 +210,17 @@ class Asker:
             )
         with self._lock:
             self.counts.split += 1
-        self._pace.refused(len(ask.expected) * len(self.columns(ask.instruments)))
-        return [*self._ask_or_halve(halves[0]), *self._ask_or_halve(halves[1])]
+        self._pace.refused(self._cells(ask))
+        return [answer for half in halves for answer in self._ask_or_halve(half, self.send(half))]
 
-    def _ask_until_whole(self, ask: Ask, tries: int) -> tuple[Answer, Rows]:
+    def _ask_until_whole(self, ask: Ask, tries: int, sent: Sent) -> tuple[Answer, Rows]:
         for attempt in range(1, tries + 1):
-            started = time.monotonic()
+            if attempt > 1:
+                sent = self.send(ask)
             try:
-                body = self._send(ask.batch)  # the client has retried what a retry can help
+                if isinstance(sent.outcome, ApiError):
+                    raise sent.outcome
+                body = sent.outcome
                 rows, chunk = self._rows(ask, body)
             except AnswerError:
                 if attempt == tries:
@@ -207,8 +238,7 @@ class Asker:
                 break
             self._count_refused()
         self._check_lacking(ask, lacking)
-        seconds = time.monotonic() - started
-        self._pace.answered(rows.table.num_rows * rows.table.num_columns, seconds)
+        self._pace.answered(rows.table.num_rows * rows.table.num_columns, sent.seconds)
         self._count(chunk)
         return Answer(ask.first, ask.last, ask.instruments, body), rows
 
@@ -248,7 +278,8 @@ class Asker:
             chunk.table.column(0), value_set=pa.array(ask.batch.record_ids, pa.string())
         )
         numbers = ids.to_numpy().astype(np.int64) + ask.first
-        rows = Rows(self.space.encode(chunk.table, numbers), chunk.table, ask.events).sorted()
+        keys = self.space.encode(chunk.table, numbers)
+        rows = Rows(keys, chunk.table, ask.instruments, ask.events).sorted()
         twice = int((np.diff(rows.keys) == 0).sum())
         if twice:
             raise AnswerError(
@@ -266,12 +297,19 @@ class Asker:
             assemble([rows for _, rows in group], columns, self.space)
             for _, group in groupby(found, key=lambda item: (item[0].first, item[0].last))
         ]
-        if len(pieces) == 1:
-            return replace(pieces[0], events=ask.events)
-        keys = np.concatenate([piece.keys for piece in pieces])
-        return Rows(keys, pa.concat_tables([piece.table for piece in pieces]), ask.events)
+        return Rows(
+            np.concatenate([piece.keys for piece in pieces]),
+            pa.concat_tables([piece.table for piece in pieces]),
+            ask.instruments,
+            ask.events,
+            np.concatenate([piece.torn for piece in pieces]),
+        )
 
-    def _send(self, batch: Batch) -> bytes:
+    def _cells(self, ask: Ask) -> int:
+        """Cells that the answer should have."""
+        return len(ask.expected) * len(self.columns(ask.instruments))
+
+    def _export(self, batch: Batch) -> bytes:
         return self._client.export_records_csv(
             records=batch.record_ids,
             # Without the id field in `fields` the rows could not be told apart (api.md 5.2).

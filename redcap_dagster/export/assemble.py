@@ -1,7 +1,7 @@
 """Puts the answers of a block together to the rows that one flat export would have had."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -23,12 +23,17 @@ class Rows:
     Attributes:
         keys: Ascending, each once; records counted within the block.
         table: One row for each key, all columns text: "" is blank, null was not sent.
+        instruments: What was asked for.
         events: Unique names of the events that were asked for; None for all.
+        torn: Those of the keys whose rows are not whole: one answer has them, and another lacks
+            them that was asked for them too.
     """
 
     keys: Keys
     table: pa.Table = field(repr=False)
+    instruments: tuple[str, ...] = ()
     events: tuple[str, ...] | None = None
+    torn: Keys = field(default_factory=lambda: np.zeros(0, np.int64), repr=False)
 
     def sorted(self) -> "Rows":
         """The same rows, ascending by their keys."""
@@ -36,12 +41,15 @@ class Rows:
             return self
         order = np.argsort(self.keys, kind="stable")
         table = self.table.combine_chunks().take(pa.array(order))
-        return Rows(self.keys[order], table, self.events)
+        return replace(self, keys=self.keys[order], table=table)
 
-    def without_records(self, numbers: Keys, stride: int) -> "Rows":
-        """The rows of the other records."""
-        kept = ~np.isin(self.keys // stride, numbers)
-        return Rows(self.keys[kept], self.table.filter(pa.array(kept)), self.events)
+    def where(self, kept: npt.NDArray[np.bool_]) -> "Rows":
+        """Some of the rows: those for which a fact is true."""
+        if kept.all():
+            return self
+        keys = self.keys[kept]
+        table = self.table.filter(pa.array(kept))
+        return replace(self, keys=keys, table=table, torn=np.intersect1d(self.torn, keys))
 
 
 def assemble(pieces: Sequence[Rows], columns: Sequence[ExportColumn], space: RowKeySpace) -> Rows:
@@ -59,9 +67,10 @@ def assemble(pieces: Sequence[Rows], columns: Sequence[ExportColumn], space: Row
     names = [column.name for column in columns]
     if len(pieces) == 1 and pieces[0].table.column_names == names:
         return pieces[0]
-    keys = pieces[0].keys
+    keys, torn = pieces[0].keys, pieces[0].torn
     if any(not np.array_equal(piece.keys, keys) for piece in pieces[1:]):
         keys = np.unique(np.concatenate([piece.keys for piece in pieces]))
+        torn = np.unique(np.concatenate([_torn_by(piece, keys, space) for piece in pieces]))
     holders: dict[str, list[int]] = {}
     for number, piece in enumerate(pieces):
         for name in piece.table.column_names:
@@ -73,7 +82,14 @@ def assemble(pieces: Sequence[Rows], columns: Sequence[ExportColumn], space: Row
         if held_by not in places:
             places[held_by] = _Places.of([pieces[number] for number in held_by], keys, space)
         arrays[column.name] = places[held_by].gather(column)
-    return Rows(keys, pa.table(arrays))
+    return Rows(keys, pa.table(arrays), torn=torn)
+
+
+def _torn_by(piece: Rows, keys: Keys, space: RowKeySpace) -> Keys:
+    """Those of the keys whose rows an answer should have as well, and has not or not whole."""
+    lacking = np.setdiff1d(keys, piece.keys, assume_unique=True)
+    is_asked = space.is_asked(lacking, piece.events, piece.instruments)
+    return np.concatenate([piece.torn, lacking[is_asked]])
 
 
 @dataclass(frozen=True)
@@ -171,8 +187,7 @@ def without_unlisted_blanks(rows: Rows, columns: Sequence[ExportColumn], expecte
         if column.instrument is not None and column.kind != "record_id":
             cells = pc.fill_null(rows.table.column(column.name), "")
             is_blank &= pc.equal(cells, "").to_numpy()
-    kept = ~is_blank
-    return Rows(rows.keys[kept], rows.table.filter(pa.array(kept)), rows.events)
+    return rows.where(~is_blank)
 
 
 def blank_where_not_used(
@@ -198,4 +213,4 @@ def blank_where_not_used(
             is_used = pa.array(space.is_in_events(rows.keys, events_of[column.instrument]))
             kept = pc.if_else(pc.or_(is_used, pc.is_valid(array)), array, "")
             table = table.set_column(place, column.name, kept)
-    return Rows(rows.keys, table, rows.events)
+    return replace(rows, table=table)

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from redcap_dagster.export.pace import Pace
 from redcap_dagster.export.plan import BlockCutter
 from redcap_dagster.export.row_keys import Keys, RowList
 from redcap_dagster.export.spool import Spool, SpooledBlock
@@ -26,6 +27,7 @@ class Block:
         expected: Keys of its rows, as listed.
         gone: Records whose rows are not used: asked for again in a later block, or deleted.
         received: Keys of its rows that were used.
+        torn: Those of them of which an answer lacked a part.
     """
 
     number: int
@@ -34,6 +36,7 @@ class Block:
     expected: Keys = field(repr=False)
     gone: set[str] = field(default_factory=set, repr=False)
     received: Keys = field(default_factory=lambda: np.zeros(0, np.int64), repr=False)
+    torn: Keys = field(default_factory=lambda: np.zeros(0, np.int64), repr=False)
 
     @property
     def is_gone(self) -> bool:
@@ -111,19 +114,18 @@ class BlockList:
             block.gone.update(set(record_ids).intersection(block.record_ids))
         self._begin_with(rows, lambda name: name in record_ids)
 
-    def each(self, concurrency: int, next_cells: Callable[[], tuple[int, int]]) -> Iterator[Block]:
+    def each(self, pace: Pace) -> Iterator[Block]:
         """The blocks: those that are there, then new ones, cut off as they are asked for.
 
         Args:
-            concurrency: Requests that run side by side.
-            next_cells: Says how many cells the server bears in the next request, and in others.
+            pace: Says how much a request may ask for, and is told what is planned.
         """
         number = 0
         while True:
             if number < len(self._blocks):
                 yield self._blocks[number]
             elif self._next_record < len(self._cutter.rows.record_ids):
-                yield self._cut_off(concurrency, *next_cells())
+                yield self._cut_off(pace)
             else:
                 return
             number += 1
@@ -137,34 +139,34 @@ class BlockList:
         return {name for block in self._blocks for name in block.record_ids if name in record_ids}
 
     def differing(self, listed: RowList) -> set[str]:
-        """Records of which other rows came than are listed."""
+        """Records of which other rows came than are listed, or rows that are not whole."""
         space = listed.space
         ids = [name for block in self._blocks for name in block.record_ids]
         numbers = listed.numbers_of(ids)
         received, first = [np.zeros(0, np.int64)], 0
-        unlisted: set[str] = set()
+        names: set[str] = set()
         for block in self._blocks:
             own = numbers[first : first + len(block.record_ids)]
             record = space.records_of(block.received)
             is_listed = own[record] >= 0
-            unlisted.update(block.record_ids[place] for place in np.unique(record[~is_listed]))
+            doubtful = {*record[~is_listed].tolist(), *space.records_of(block.torn).tolist()}
+            names.update(block.record_ids[place] for place in doubtful)
             moved = block.received + (own[record] - record) * space.stride
             received.append(moved[is_listed])
             first += len(block.record_ids)
         expected = self._cutter.asked_keys(listed)
         differing = np.setxor1d(np.concatenate(received), expected)
         places = np.unique(space.records_of(differing))
-        return unlisted | {listed.record_ids[place] for place in places}
+        return names | {listed.record_ids[place] for place in places}
 
     def _begin_with(self, rows: RowList, is_wanted: Callable[[str], bool]) -> None:
         numbers = [number for number, name in enumerate(rows.record_ids) if is_wanted(name)]
         self.begin(rows.select(numbers))
 
-    def _cut_off(self, concurrency: int, cells: int, others: int) -> Block:
+    def _cut_off(self, pace: Pace) -> Block:
         first = self._next_record
-        # So that the last requests are about equally large, and none is waited for alone.
-        share = max(self._cutter.cells_from(first) // concurrency, _FEWEST_CELLS_SHARED)
-        cut = self._cutter.cut(first, min(cells, share), min(others, share))
+        cut = self._cutter.cut(first, *pace.next_cells(self._cutter.cells_from(first)))
+        pace.plan(sum(part.cells for part in cut.parts))
         self._next_record = cut.last
         rows = self._cutter.rows
         block = Block(
@@ -176,7 +178,3 @@ class BlockList:
         self._spool.add_block(SpooledBlock(block.number, block.record_ids, block.parts))
         self._blocks.append(block)
         return block
-
-
-_FEWEST_CELLS_SHARED = 100_000
-"""Cells below which the rest is not cut smaller: a request more would take as long."""

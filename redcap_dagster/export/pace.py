@@ -1,6 +1,10 @@
 """How much one request asks for: more while answers come fast, less where the server refuses."""
 
+import math
 import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 _FIRST_SHARE = 4
@@ -19,6 +23,12 @@ _MOST_ANSWERS_ON_TRIAL = 20
 _FORGET_AFTER = 50
 """Answers in a row after which a refusal is no longer held against its size."""
 
+_FEWEST_SHARED = 100_000
+"""Cells below which the rest is not cut smaller: a request more would take as long."""
+
+_NO_REST = 25_000
+"""Cells that are not left over for a request of their own."""
+
 
 @dataclass(frozen=True, slots=True)
 class PaceFacts:
@@ -33,15 +43,21 @@ class Pace:
     """The size of the next request, in cells. Safe to use from several threads.
 
     Above the first size, a server is never sent many requests of a size that it has not yet shown
-    to bear.
+    to bear. The last requests are so large that they end together, and none is waited for alone.
 
     Args:
         most_cells: Never ask for more.
+        concurrency: Requests side by side.
+        clock: Seconds that only grow.
     """
 
-    def __init__(self, most_cells: int) -> None:
+    def __init__(
+        self, most_cells: int, concurrency: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._lock = threading.Lock()
         self._most = most_cells
+        self._concurrency = concurrency
+        self._clock = clock
         self._first = max(1, most_cells // _FIRST_SHARE)
         self._cells = min(most_cells, _GROWTH * self._first)
         self._on_trial: int | None = None
@@ -49,21 +65,42 @@ class Pace:
         self._largest_answer = 0
         self._smallest_refused: int | None = None
         self._answers_since_refusal = 0
+        self._planned = 0
+        self._under_way: dict[object, tuple[int, float]] = {}
+        self._cells_per_second = 0.0
 
-    def next_cells(self) -> tuple[int, int]:
+    def next_cells(self, left: int) -> tuple[int, int]:
         """Cells that the next request may ask for, and each of those that are sent with it.
 
         A size that the server has not answered yet is given once; until that answer has come,
         the others get the largest size that it has answered, or the first.
+
+        Args:
+            left: Cells that no request was planned for yet.
         """
         with self._lock:
-            bearable = min(max(self._first, self._largest_answer), self._limit())
-            if self._cells <= bearable:
-                return self._cells, self._cells
-            if self._on_trial is not None:
-                return bearable, bearable
-            self._on_trial, self._answers_on_trial = self._cells, 0
-            return self._cells, bearable
+            first, others = self._bearable()
+            share = (left + self._planned + self._cells_under_way()) / self._concurrency
+            return _even(first, left, share), _even(others, left, share)
+
+    def plan(self, cells: int) -> None:
+        """Requests for so many cells will be sent."""
+        with self._lock:
+            self._planned += cells
+
+    @contextmanager
+    def under_way(self, cells: int) -> Iterator[None]:
+        """While a request for so many cells is on its way."""
+        request = object()
+        with self._lock:
+            # Requests that a killed run had planned, and second tries, were not planned here.
+            self._planned = max(0, self._planned - cells)
+            self._under_way[request] = cells, self._clock()
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._under_way[request]
 
     @property
     def facts(self) -> PaceFacts:
@@ -80,6 +117,8 @@ class Pace:
                 or self._answers_on_trial > _MOST_ANSWERS_ON_TRIAL
             ):
                 self._on_trial = None
+            if cells >= self._largest_answer / 2:  # a small one shows what a request costs
+                self._cells_per_second = cells / max(seconds, 0.001)
             self._largest_answer = max(self._largest_answer, cells)
             self._answers_since_refusal += 1
             if self._answers_since_refusal > _FORGET_AFTER:
@@ -98,6 +137,23 @@ class Pace:
                 self._smallest_refused = cells
             self._cells = min(self._cells, self._limit())
 
+    def _bearable(self) -> tuple[int, int]:
+        bearable = min(max(self._first, self._largest_answer), self._limit())
+        if self._cells <= bearable:
+            return self._cells, self._cells
+        if self._on_trial is not None:
+            return bearable, bearable
+        self._on_trial, self._answers_on_trial = self._cells, 0
+        return self._cells, bearable
+
+    def _cells_under_way(self) -> float:
+        """What is still to come of the requests that were sent, by how fast others came."""
+        now = self._clock()
+        return sum(
+            max(0.0, cells - (now - sent) * self._cells_per_second)
+            for cells, sent in self._under_way.values()
+        )
+
     def _limit(self) -> int:
         if self._smallest_refused is None:
             return self._most
@@ -105,3 +161,17 @@ class Pace:
         if limit < self._largest_answer < self._smallest_refused:
             limit = self._largest_answer
         return min(self._most, max(_FEWEST_CELLS, limit))
+
+
+def _even(most: int, left: int, share: float) -> int:
+    """The size of requests that are all alike, until what is left has been asked for.
+
+    Args:
+        most: Cells that one may ask for.
+        left: Cells that no request was planned for yet.
+        share: Cells that each of those who ask will have to ask for.
+    """
+    cells = max(math.ceil(share / math.ceil(share / most)), _FEWEST_SHARED) if share else most
+    if left - cells < _NO_REST:
+        cells = left if left <= most else math.ceil(left / 2)
+    return max(1, min(cells, most))

@@ -3,52 +3,74 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Generic, TypeVar
 
 from redcap_dagster.export.assemble import Rows
 from redcap_dagster.export.blocks import Block
 
+Answer = TypeVar("Answer")
+
+_READERS = 2
+"""Threads that read answers: while they do, those that asked for them ask for the next."""
+
 
 def fetch_side_by_side(
     blocks: Iterator[Block],
-    fetch: Callable[[Block, int], Rows],
+    ask: Callable[[Block, int], Answer],
+    read: Callable[[Block, int, Answer], Rows],
     *,
     concurrency: int,
     most_rows: int,
 ) -> Generator[tuple[Block, list[Rows]], None, None]:
     """Fetch the parts of all blocks, at most so many at once.
 
-    A block is taken when there is somebody to fetch it, so that its size can follow what the
+    A block is taken when there is somebody to ask for it, so that its size can follow what the
     answers before it have shown.
 
     Args:
         blocks: Taken by one thread at a time.
-        fetch: Gives the rows of a block's part, by its number; called in several threads.
-        concurrency: Parts that are fetched at once.
+        ask: Gives the answer to a block's part, by its number; called in several threads.
+        read: Gives the rows of an answer; called in several other threads.
+        concurrency: Parts that are asked for at once.
         most_rows: No block is taken while those that wait to be handed on have so many rows.
 
     Yields:
         Each block in turn, with the rows of its parts; none where no row of it is used.
 
     Raises:
-        Exception: What `blocks` or `fetch` raised first. Nothing more is taken then.
+        Exception: What `blocks`, `ask` or `read` raised first. Nothing more is taken then.
     """
-    with ThreadPoolExecutor(concurrency, thread_name_prefix="redcap-export") as pool:
-        desk = _Desk(blocks, most_rows)
+    with (
+        ThreadPoolExecutor(_READERS, thread_name_prefix="redcap-read") as readers,
+        ThreadPoolExecutor(concurrency, thread_name_prefix="redcap-ask") as askers,
+    ):
+        desk = _Desk(blocks, ask, read, readers, most_rows)
         try:
-            workers = [pool.submit(desk.work, fetch) for _ in range(concurrency)]
+            asking = [askers.submit(desk.work) for _ in range(concurrency)]
             yield from desk.take_in_order()
-            for worker in workers:
-                worker.result()
+            for future in (*asking, *desk.reading):
+                future.result()
         finally:
             desk.close()
 
 
-class _Desk:
-    """Where workers take parts and leave their rows."""
+class _Desk(Generic[Answer]):
+    """Where those who ask take parts, and those who read leave their rows."""
 
-    def __init__(self, blocks: Iterator[Block], most_rows: int) -> None:
+    def __init__(
+        self,
+        blocks: Iterator[Block],
+        ask: Callable[[Block, int], Answer],
+        read: Callable[[Block, int, Answer], Rows],
+        readers: ThreadPoolExecutor,
+        most_rows: int,
+    ) -> None:
+        self.reading: list[Future[None]] = []
         self._blocks = blocks
+        self._ask = ask
+        self._read = read
+        self._readers = readers
         self._most_rows = most_rows
         self._changed = threading.Condition()
         self._parts: deque[tuple[_Open, int]] = deque()
@@ -56,21 +78,19 @@ class _Desk:
         self._is_last_taken = False
         self._is_closed = False
 
-    def work(self, fetch: Callable[[Block, int], Rows]) -> None:
-        """Fetch parts until there are no more."""
+    def work(self) -> None:
+        """Ask for parts until there are no more."""
         try:
             while (taken := self._take_part()) is not None:
                 waiting, part = taken
-                rows = fetch(waiting.block, part)
-                with self._changed:
-                    waiting.pieces[part] = rows
-                    self._changed.notify_all()
+                answer = self._ask(waiting.block, part)
+                self.reading.append(self._readers.submit(self._leave, waiting, part, answer))
         except BaseException:
             self.close()
             raise
 
     def take_in_order(self) -> Iterator[tuple[Block, list[Rows]]]:
-        """Blocks that are whole, the first first; ends early where a worker failed."""
+        """Blocks that are whole, the first first; ends early where something failed."""
         while (waiting := self._take_block()) is not None:
             yield waiting.block, [rows for rows in waiting.pieces if rows is not None]
 
@@ -79,6 +99,18 @@ class _Desk:
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
+
+    def _leave(self, waiting: "_Open", part: int, answer: Answer) -> None:
+        try:
+            if self._is_closed:
+                return
+            rows = self._read(waiting.block, part, answer)
+            with self._changed:
+                waiting.pieces[part] = rows
+                self._changed.notify_all()
+        except BaseException:
+            self.close()
+            raise
 
     def _take_part(self) -> "tuple[_Open, int] | None":
         with self._changed:

@@ -20,7 +20,7 @@ from typing_extensions import Self
 
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.errors import ConfigError, ExportError, RequestRejectedError
-from redcap_dagster.export.asking import Ask, Asker
+from redcap_dagster.export.asking import Ask, Asker, Sent
 from redcap_dagster.export.assemble import (
     Rows,
     assemble,
@@ -37,12 +37,12 @@ from redcap_dagster.export.row_list import RowLists
 from redcap_dagster.export.selection import RecordSelection
 from redcap_dagster.export.shares import DEFAULT_CELLS_PER_REQUEST
 from redcap_dagster.export.side_by_side import fetch_side_by_side
-from redcap_dagster.export.spool import Spool
+from redcap_dagster.export.spool import Answer, Spool
 from redcap_dagster.project import RedcapProject
 
 logger = logging.getLogger(__name__)
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 _MOST_ROUNDS = 8
 _HELD_CELLS = 4_000_000
@@ -110,15 +110,15 @@ class StudyExport:
         spool: Path | None = None,
         progress: ExportProgress | None = None,
     ) -> None:
-        self._client = client
+        self._settings = settings or ExportSettings()
+        self._client = client = client.with_concurrency(self._settings.concurrency)
         self._project = project
         self._selection = selection or RecordSelection()
         self._asked_instruments = None if instruments is None else tuple(instruments)
-        self._settings = settings or ExportSettings()
         self._lists = lists or RowLists(client, project, self._settings.concurrency)
         self._spool_folder = spool
         self.progress = progress if progress is not None else ExportProgress()
-        self._pace = Pace(self._settings.cells_per_request)
+        self._pace = Pace(self._settings.cells_per_request, self._settings.concurrency)
         self._asker = Asker(client, project, self._pace)
         self._events_of = (
             {item.name: project.events_of(item.name) for item in project.instruments}
@@ -181,19 +181,19 @@ class StudyExport:
             ExportError: One record and instrument could not be exported.
         """
         self._begin_counting()
-        concurrency = self._settings.concurrency
         fetched = fetch_side_by_side(
-            self._blocks.each(concurrency, self._pace.next_cells),
-            self._fetch,
-            concurrency=concurrency,
+            self._blocks.each(self._pace),
+            self._ask,
+            self._read,
+            concurrency=self._settings.concurrency,
             most_rows=_HELD_CELLS // len(self._columns),
         )
         with closing(fetched):
             for block, pieces in fetched:
-                block.received = np.zeros(0, np.int64)
+                block.received = block.torn = np.zeros(0, np.int64)
                 if pieces:
                     rows = self._assemble(block, pieces)
-                    block.received = rows.keys
+                    block.received, block.torn = rows.keys, rows.torn
                     self._count(block, rows)
                     yield rows.table
 
@@ -308,26 +308,28 @@ class StudyExport:
         kept = self._blocks.take_up(self._rows, touched)
         logger.info("Going on with an export that was not finished: %d records were there.", kept)
 
-    def _fetch(self, block: Block, part: int) -> Rows:
-        """The rows of a part, from disk where they are there."""
-        instruments, events = block.parts[part]
-        is_asked = self._asker.space.is_asked(block.expected, events, instruments)
-        ask = Ask(
-            block.record_ids,
-            0,
-            len(block.record_ids),
-            instruments,
-            events,
-            block.expected[is_asked],
-        )
+    def _ask(self, block: Block, part: int) -> Sent | list[Answer]:
+        """What came for a part, or the answers to it that are on disk."""
         answers = self._spool.load(block.number, part)
-        if answers is not None:
+        return self._asker.send(self._what(block, part)) if answers is None else answers
+
+    def _read(self, block: Block, part: int, came: Sent | list[Answer]) -> Rows:
+        """The rows of a part. Of what is on disk, nothing is asked for."""
+        ask = self._what(block, part)
+        if not isinstance(came, Sent):
             with self._lock:
                 self._from_disk += 1
-            return self._asker.read(ask, answers)
-        answers, rows = self._asker.ask(ask)
+            return self._asker.read(ask, came)
+        answers, rows = self._asker.answers_to(ask, came)
         self._spool.save(block.number, part, answers)
         return rows
+
+    def _what(self, block: Block, part: int) -> Ask:
+        """What a part asks for."""
+        instruments, events = block.parts[part]
+        is_asked = self._asker.space.is_asked(block.expected, events, instruments)
+        count = len(block.record_ids)
+        return Ask(block.record_ids, 0, count, instruments, events, block.expected[is_asked])
 
     def _assemble(self, block: Block, pieces: Sequence[Rows]) -> Rows:
         """The rows of a block, without those of records that are gone."""
@@ -338,7 +340,7 @@ class StudyExport:
         if not block.gone:
             return rows
         gone = [place for place, name in enumerate(block.record_ids) if name in block.gone]
-        return rows.without_records(np.array(gone, np.int64), self._asker.space.stride)
+        return rows.where(~np.isin(self._asker.space.records_of(rows.keys), gone))
 
     def _begin_counting(self) -> None:
         asked = self._blocks.asked_keys(self._rows)
@@ -388,7 +390,7 @@ class StudyExport:
             )
 
 
-def _if_permitted(ask: Callable[[], Answer]) -> Answer | None:
+def _if_permitted(ask: Callable[[], Result]) -> Result | None:
     """What REDCap answers; None without the right."""
     try:
         return ask()

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ class StudyReading:
     def __init__(
         self, client: RedcapClient, request: ExtractRequest, tell: TellProgress | None
     ) -> None:
-        self._client = client
+        self._client = client = client.with_concurrency(request.concurrency)
         self._request = request
         self._tell = tell
         self._stats = client.stats
@@ -79,7 +80,10 @@ class StudyReading:
             spool: As for `StudyExport`.
         """
         request = self._request
-        self._groups = ask_or_refused(self._client.export_data_access_groups)[1]
+        # Beside the first list of rows; what the answer tells is only needed at the end.
+        asking = ThreadPoolExecutor(1, thread_name_prefix="redcap-groups")
+        self._groups = asking.submit(ask_or_refused, self._client.export_data_access_groups)
+        asking.shutdown(wait=False)
         return StudyExport(
             self._client,
             self.project,
@@ -92,6 +96,7 @@ class StudyReading:
 
     def pieces(self, export: StudyExport) -> Iterator[pa.Table]:
         """What comes, in pieces that are worth splitting; tells how far it is."""
+        self._groups.result()  # a server that does not answer is better known before than after
         return gather_chunks(self._chunks(export))
 
     def facts(self, export: StudyExport) -> dict[str, Any]:
@@ -131,7 +136,7 @@ class StudyReading:
         header = columns if self._progress.rows else None
         return {
             "reads_log": "no" if fence is None else "yes",
-            "sees_one_group_only": is_in_group(self._client, header, self._groups),
+            "sees_one_group_only": is_in_group(self._client, header, self._groups.result()[1]),
         }
 
 

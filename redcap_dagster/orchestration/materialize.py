@@ -53,7 +53,8 @@ def materialize_study(
     Raises:
         RedcapDagsterError: It could not be done; what readers see is unchanged.
     """
-    live = read_design(client)
+    client = client.with_concurrency(settings.concurrency)
+    live = read_design(client, concurrency=settings.concurrency)
     check_same_project(study.project, live)
     _log_design_changes(context, study.project, live)
     step = Step(context, study, client, settings, live)
