@@ -50,10 +50,15 @@ class RetryPolicy:
         """
         if sent > self.retries or not failure.retryable or failure.reason in _ASK_FOR_LESS:
             return None
-        asked = failure.retry_after_s
-        if asked is not None and asked > self.longest_retry_after_s:
+        asked = self.pause_s(failure)
+        if asked != failure.retry_after_s:
             return None
         # 2.0 ** 30 is beyond every wait, and keeps the float finite for thousands of retries.
         ours = min(self.longest_wait_s, self.first_wait_s * 2.0 ** min(sent - 1, 30))
         jittered = ours * (1 - self.chance() / 2)
         return jittered if asked is None else max(jittered, asked + min(1.0, ours) * self.chance())
+
+    def pause_s(self, failure: Failure) -> float | None:
+        """Seconds for which the server asked to be left alone; None for none, or for too many."""
+        asked = failure.retry_after_s
+        return None if asked is None or asked > self.longest_retry_after_s else asked

@@ -148,11 +148,15 @@ class Sender:
         with self.slots:
             waited_s = self.budget.acquire()
             self.counter.add(requests=1, waited_s=waited_s)
-            answer = self.transport.post(call, self.api_token, sink)
-        if not isinstance(answer, Answer):
-            return answer
-        self.counter.add(bytes_received=answer.size)
-        return judge(answer, call) or answer
+            outcome = self.transport.post(call, self.api_token, sink)
+            if isinstance(outcome, Answer):
+                self.counter.add(bytes_received=outcome.size)
+                outcome = judge(outcome, call) or outcome
+            if isinstance(outcome, Failure):
+                pause_s = self.policy.pause_s(outcome)
+                if pause_s is not None:  # here: who waits for the slot would ask too early
+                    self.budget.hold_off(pause_s)
+            return outcome
 
     def _wait(self, call: Call, failure: Failure, wait_s: float) -> None:
         logger.warning(
@@ -161,7 +165,5 @@ class Sender:
             failure.reason,
             wait_s,
         )
-        if failure.retry_after_s is not None:
-            self.budget.hold_off(failure.retry_after_s)
         self.policy.sleep(wait_s)
         self.counter.add(retries=1, waited_s=wait_s)

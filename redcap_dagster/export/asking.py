@@ -99,12 +99,14 @@ class AskingCounts:
     """What went wrong on the way, and was mended. Counts and names of columns only.
 
     Attributes:
+        sent: Requests that were sent.
         bytes_received: Size of the answers that were used.
         split: Requests that were replaced by two smaller ones.
         refused: Answers that were not what was asked for.
         replaced: Export column to cells in which bytes that are not UTF-8 were replaced.
     """
 
+    sent: int = 0
     bytes_received: int = 0
     split: int = 0
     refused: int = 0
@@ -151,6 +153,8 @@ class Asker:
 
     def send(self, ask: Ask) -> Sent:
         """Ask once. An `ApiError` is not raised: `answers_to` deals with it."""
+        with self._lock:
+            self.counts.sent += 1
         began = time.monotonic()
         outcome: bytes | ApiError
         with self._pace.under_way(self._cells(ask)):

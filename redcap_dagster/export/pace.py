@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 _FIRST_SHARE = 4
-"""The first requests ask for a quarter of the budget, but for one, which tries twice as much."""
+"""The first requests ask for a quarter of the budget, but for those that try a larger size."""
 
 _GROWTH = 2
+"""The sizes above the first one: twice as much, and again, up to the budget."""
+
 _SLOW_S = 20.0
 """An answer that takes longer is not followed by a larger one."""
 
@@ -42,7 +44,7 @@ class PaceFacts:
 class Pace:
     """The size of the next request, in cells. Safe to use from several threads.
 
-    Above the first size, a server is never sent many requests of a size that it has not yet shown
+    Above the first size, a server is never sent two requests of a size that it has not yet shown
     to bear. The last requests are so large that they end together, and none is waited for alone.
 
     Args:
@@ -59,11 +61,11 @@ class Pace:
         self._concurrency = concurrency
         self._clock = clock
         self._first = max(1, most_cells // _FIRST_SHARE)
-        self._cells = min(most_cells, _GROWTH * self._first)
-        self._on_trial: int | None = None
-        self._answers_on_trial = 0
+        self._sizes = _sizes(self._first, most_cells)
+        self._on_trial: dict[int, int] = {}
         self._largest_answer = 0
         self._smallest_refused: int | None = None
+        self._smallest_slow: int | None = None
         self._answers_since_refusal = 0
         self._planned = 0
         self._under_way: dict[object, tuple[int, float]] = {}
@@ -79,9 +81,14 @@ class Pace:
             left: Cells that no request was planned for yet.
         """
         with self._lock:
-            first, others = self._bearable()
             share = (left + self._planned + self._cells_under_way()) / self._concurrency
-            return _even(first, left, share), _even(others, left, share)
+            shown = self._shown()
+            others = _even(shown, left, share)
+            size = self._untried(shown)
+            if size is None or (first := _even(size, left, share)) <= shown:
+                return others, others
+            self._on_trial[size] = 0
+            return first, others
 
     def plan(self, cells: int) -> None:
         """Requests for so many cells will be sent."""
@@ -102,49 +109,58 @@ class Pace:
             with self._lock:
                 del self._under_way[request]
 
+    def is_doubtful(self, cells: int) -> bool:
+        """Whether a server that refused something has not shown that it bears so much."""
+        with self._lock:
+            return self._smallest_refused is not None and cells > self._shown()
+
     @property
     def facts(self) -> PaceFacts:
         """What it came to so far."""
         with self._lock:
-            return PaceFacts(self._cells, self._largest_answer, self._smallest_refused)
+            return PaceFacts(self._shown(), self._largest_answer, self._smallest_refused)
 
     def answered(self, cells: int, seconds: float) -> None:
         """A request of so many cells was answered."""
         with self._lock:
-            self._answers_on_trial += 1
-            if self._on_trial is not None and (
-                cells > max(self._largest_answer, self._on_trial / 2)
-                or self._answers_on_trial > _MOST_ANSWERS_ON_TRIAL
-            ):
-                self._on_trial = None
+            self._end_trials(cells)
             if cells >= self._largest_answer / 2:  # a small one shows what a request costs
                 self._cells_per_second = cells / max(seconds, 0.001)
             self._largest_answer = max(self._largest_answer, cells)
             self._answers_since_refusal += 1
             if self._answers_since_refusal > _FORGET_AFTER:
                 self._smallest_refused = None
-            if seconds <= _SLOW_S:
-                self._cells = max(self._cells, min(cells * _GROWTH, self._limit()))
-            else:
-                self._cells = min(self._cells, max(self._first, self._largest_answer))
+            if seconds > _SLOW_S:
+                self._smallest_slow = min(cells, self._smallest_slow or cells)
+            elif self._smallest_slow is not None and cells >= self._smallest_slow:
+                self._smallest_slow = None
 
     def refused(self, cells: int) -> None:
         """A request of so many cells was more than the server could answer."""
         with self._lock:
             self._answers_since_refusal = 0
-            self._on_trial = None
+            self._on_trial = {size: age for size, age in self._on_trial.items() if size < cells}
             if self._smallest_refused is None or cells < self._smallest_refused:
                 self._smallest_refused = cells
-            self._cells = min(self._cells, self._limit())
 
-    def _bearable(self) -> tuple[int, int]:
-        bearable = min(max(self._first, self._largest_answer), self._limit())
-        if self._cells <= bearable:
-            return self._cells, self._cells
-        if self._on_trial is not None:
-            return bearable, bearable
-        self._on_trial, self._answers_on_trial = self._cells, 0
-        return self._cells, bearable
+    def _shown(self) -> int:
+        """What the server has shown to bear, or else the first size."""
+        return min(max(self._first, self._largest_answer), self._limit())
+
+    def _untried(self, shown: int) -> int | None:
+        """The largest size that may be tried, and is not just being tried."""
+        limit = self._limit()
+        sizes = (size for size in self._sizes if shown < size <= limit)
+        return next((size for size in sizes if size not in self._on_trial), None)
+
+    def _end_trials(self, cells: int) -> None:
+        """An answer ends its own trial, and in time those that came to nothing."""
+        is_own = cells > self._largest_answer
+        for size, answers in tuple(self._on_trial.items()):
+            if (is_own and size / _GROWTH < cells <= size) or answers >= _MOST_ANSWERS_ON_TRIAL:
+                del self._on_trial[size]
+            else:
+                self._on_trial[size] = answers + 1
 
     def _cells_under_way(self) -> float:
         """What is still to come of the requests that were sent, by how fast others came."""
@@ -155,12 +171,25 @@ class Pace:
         )
 
     def _limit(self) -> int:
+        most = self._most
+        if self._smallest_slow is not None:
+            most = min(most, max(self._first, self._smallest_slow))
         if self._smallest_refused is None:
-            return self._most
+            return most
         limit = self._smallest_refused // 2
         if limit < self._largest_answer < self._smallest_refused:
             limit = self._largest_answer
-        return min(self._most, max(_FEWEST_CELLS, limit))
+        return min(most, max(_FEWEST_CELLS, limit))
+
+
+def _sizes(first: int, most: int) -> tuple[int, ...]:
+    """The sizes above the first one, the largest first."""
+    sizes = []
+    size = first * _GROWTH
+    while size < most:
+        sizes.append(size)
+        size *= _GROWTH
+    return (most, *reversed(sizes))
 
 
 def _even(most: int, left: int, share: float) -> int:

@@ -4,6 +4,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from redcap_dagster.export.assemble import Rows
@@ -15,10 +16,24 @@ _READERS = 2
 """Threads that read answers: while they do, those that asked for them ask for the next."""
 
 
+@dataclass(frozen=True, slots=True)
+class Fetching(Generic[Answer]):
+    """How the parts of blocks are fetched.
+
+    Attributes:
+        ask: Gives the answer to a block's part, by its number; called in several threads.
+        read: Gives the rows of an answer; called in several other threads.
+        when_asked: Called when the last answer has come, and is perhaps not read yet.
+    """
+
+    ask: Callable[[Block, int], Answer]
+    read: Callable[[Block, int, Answer], Rows]
+    when_asked: Callable[[], None]
+
+
 def fetch_side_by_side(
     blocks: Iterator[Block],
-    ask: Callable[[Block, int], Answer],
-    read: Callable[[Block, int, Answer], Rows],
+    fetching: Fetching[Answer],
     *,
     concurrency: int,
     most_rows: int,
@@ -30,8 +45,7 @@ def fetch_side_by_side(
 
     Args:
         blocks: Taken by one thread at a time.
-        ask: Gives the answer to a block's part, by its number; called in several threads.
-        read: Gives the rows of an answer; called in several other threads.
+        fetching: How a part is fetched.
         concurrency: Parts that are asked for at once.
         most_rows: No block is taken while those that wait to be handed on have so many rows.
 
@@ -39,13 +53,13 @@ def fetch_side_by_side(
         Each block in turn, with the rows of its parts; none where no row of it is used.
 
     Raises:
-        Exception: What `blocks`, `ask` or `read` raised first. Nothing more is taken then.
+        Exception: What `blocks` or `fetching` raised first. Nothing more is taken then.
     """
     with (
         ThreadPoolExecutor(_READERS, thread_name_prefix="redcap-read") as readers,
         ThreadPoolExecutor(concurrency, thread_name_prefix="redcap-ask") as askers,
     ):
-        desk = _Desk(blocks, ask, read, readers, most_rows)
+        desk = _Desk(blocks, fetching, readers, concurrency, most_rows)
         try:
             asking = [askers.submit(desk.work) for _ in range(concurrency)]
             yield from desk.take_in_order()
@@ -61,16 +75,16 @@ class _Desk(Generic[Answer]):
     def __init__(
         self,
         blocks: Iterator[Block],
-        ask: Callable[[Block, int], Answer],
-        read: Callable[[Block, int, Answer], Rows],
+        fetching: Fetching[Answer],
         readers: ThreadPoolExecutor,
+        askers: int,
         most_rows: int,
     ) -> None:
         self.reading: list[Future[None]] = []
         self._blocks = blocks
-        self._ask = ask
-        self._read = read
+        self._fetching = fetching
         self._readers = readers
+        self._askers = askers
         self._most_rows = most_rows
         self._changed = threading.Condition()
         self._parts: deque[tuple[_Open, int]] = deque()
@@ -83,8 +97,10 @@ class _Desk(Generic[Answer]):
         try:
             while (taken := self._take_part()) is not None:
                 waiting, part = taken
-                answer = self._ask(waiting.block, part)
+                answer = self._fetching.ask(waiting.block, part)
                 self.reading.append(self._readers.submit(self._leave, waiting, part, answer))
+            if self._is_last_to_ask():
+                self._fetching.when_asked()
         except BaseException:
             self.close()
             raise
@@ -104,13 +120,18 @@ class _Desk(Generic[Answer]):
         try:
             if self._is_closed:
                 return
-            rows = self._read(waiting.block, part, answer)
+            rows = self._fetching.read(waiting.block, part, answer)
             with self._changed:
                 waiting.pieces[part] = rows
                 self._changed.notify_all()
         except BaseException:
             self.close()
             raise
+
+    def _is_last_to_ask(self) -> bool:
+        with self._changed:
+            self._askers -= 1
+            return not self._askers and not self._is_closed
 
     def _take_part(self) -> "tuple[_Open, int] | None":
         with self._changed:

@@ -5,9 +5,9 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -36,7 +36,7 @@ from redcap_dagster.export.row_keys import RowList, count_distinct
 from redcap_dagster.export.row_list import RowLists
 from redcap_dagster.export.selection import RecordSelection
 from redcap_dagster.export.shares import DEFAULT_CELLS_PER_REQUEST
-from redcap_dagster.export.side_by_side import fetch_side_by_side
+from redcap_dagster.export.side_by_side import Fetching, fetch_side_by_side
 from redcap_dagster.export.spool import Answer, Spool
 from redcap_dagster.project import RedcapProject
 
@@ -77,7 +77,7 @@ class StudyExport:
             while True:
                 for rows in export.chunks():
                     …                              # Arrow, text, whole records
-                if export.settle():                # nothing changed meanwhile
+                if export.settle():                # nothing changed while they were asked for
                     break                          # else: once more, mostly from disk
             publish(export.facts())
             export.done()
@@ -128,6 +128,7 @@ class StudyExport:
         self._rows: RowList
         self._rounds = 0
         self._lock = threading.Lock()
+        self._ahead: _Look | None = None
         self._from_disk = 0
         self._moment_is_assured = False
         self._stack = ExitStack()
@@ -138,6 +139,9 @@ class StudyExport:
                 on_failure.enter_context(TemporaryDirectory(prefix="redcap-export-"))
             )
             self._spool = on_failure.enter_context(Spool(folder, self._key()))
+            self._lookers = on_failure.enter_context(
+                ThreadPoolExecutor(2, thread_name_prefix="redcap-look")
+            )
             self._began = datetime.now(timezone.utc)
             self._blocks = BlockList(
                 self._project,
@@ -167,10 +171,14 @@ class StudyExport:
         """Up to where the project's log is in the export; None without the Logging right."""
         return self._fence
 
-    def chunks(self) -> Iterator[pa.Table]:
+    def chunks(self, *, looks_ahead: bool = False) -> Iterator[pa.Table]:
         """The rows, all rows of a record in one piece, in the server's order.
 
         At most `concurrency` requests are under way; what was asked for before comes from disk.
+
+        Args:
+            looks_ahead: Whether what `settle` asks is asked as soon as the last answer is there,
+                while the caller deals with it. `settle` then speaks of that moment.
 
         Yields:
             Every export column of the asked instruments, all text; "" is blank, and a column
@@ -183,8 +191,7 @@ class StudyExport:
         self._begin_counting()
         fetched = fetch_side_by_side(
             self._blocks.each(self._pace),
-            self._ask,
-            self._read,
+            Fetching(self._ask, self._read, self._look_ahead if looks_ahead else _do_nothing),
             concurrency=self._settings.concurrency,
             most_rows=_HELD_CELLS // len(self._columns),
         )
@@ -212,12 +219,12 @@ class StudyExport:
                 not export, however often they are asked for.
         """
         self._rounds += 1
-        with ThreadPoolExecutor(min(2, self._settings.concurrency)) as pool:
-            log = pool.submit(self._read_log)
-            listed = pool.submit(self._lists.list_now, self._selection)
-        fence, touched, is_new_design = log.result()
+        look, self._ahead = self._ahead, None
+        if look is None or look.sent != self._asker.counts.sent:
+            look = self._look()
+        fence, touched, is_new_design = look.log.result()
         self._refuse_new_design(is_new_design)
-        rows = listed.result()
+        rows = look.rows.result()
         logged = touched.intersection(rows.record_ids) | self._blocks.known(touched)
         if touched - logged:  # perhaps made when the list was read, and before the log was
             rows = self._lists.list_now(self._selection)
@@ -290,10 +297,9 @@ class StudyExport:
                 self._take_up(*log)
                 return
         # Side by side: of rows that come or go between the two, the second list tells.
-        with ThreadPoolExecutor(self._settings.concurrency) as pool:
-            read = partial(read_fence, self._client, self._project, None)
-            fence = pool.submit(_if_permitted, read)
-            rows = pool.submit(self._lists.list_before, self._selection)
+        read = partial(read_fence, self._client, self._project, None)
+        fence = self._lookers.submit(_if_permitted, read)
+        rows = self._lookers.submit(self._lists.list_before, self._selection)
         self._fence, self._rows = fence.result(), rows.result()
         # Without the log it could not be found out what changed since a killed run.
         self._spool.begin({"fence": self._fence.to_plain() if self._fence else None})
@@ -342,6 +348,17 @@ class StudyExport:
         gone = [place for place, name in enumerate(block.record_ids) if name in block.gone]
         return rows.where(~np.isin(self._asker.space.records_of(rows.keys), gone))
 
+    def _look_ahead(self) -> None:
+        self._ahead = self._look()
+
+    def _look(self) -> "_Look":
+        """Ask for the log and for the rows as they are now."""
+        return _Look(
+            self._asker.counts.sent,
+            self._lookers.submit(self._read_log),
+            self._lookers.submit(self._lists.list_now, self._selection),
+        )
+
     def _begin_counting(self) -> None:
         asked = self._blocks.asked_keys(self._rows)
         progress = self.progress
@@ -388,6 +405,25 @@ class StudyExport:
                 "it again.",
                 retryable=True,
             )
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What is asked to find out whether what came is what REDCap holds.
+
+    Attributes:
+        sent: Requests for records that were sent before.
+        log: What `_read_log` says.
+        rows: The rows as they are listed.
+    """
+
+    sent: int
+    log: Future[tuple[ChangeFence | None, set[str], bool]]
+    rows: Future[RowList] = field(repr=False)
+
+
+def _do_nothing() -> None:
+    """Look later."""
 
 
 def _if_permitted(ask: Callable[[], Result]) -> Result | None:

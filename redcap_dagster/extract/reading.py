@@ -116,7 +116,7 @@ class StudyReading:
 
     def _chunks(self, export: StudyExport) -> Iterator[pa.Table]:
         began = time.monotonic()
-        for table in export.chunks():
+        for table in export.chunks(looks_ahead=True):
             if self._tell is not None:
                 retries = self._client.stats.retries - self._stats.retries
                 self._tell(ExtractState(self._progress, retries, time.monotonic() - began))

@@ -129,7 +129,7 @@ class ChangeDayExport:
         writer.write_rows(RECORD_CHANGES, found.first_rows())
         log = ProgressLog(step.context, step.client, export.progress)
         has_groups: bool | None = None
-        for piece in gather_chunks(export.chunks()):
+        for piece in gather_chunks(export.chunks(looks_ahead=True)):
             has_groups = bool(has_groups) or _says_groups(piece)
             writer.write_rows(RECORD_CHANGES, found.table(piece))
             log.tell()

@@ -170,8 +170,9 @@ class PartitionExport:
             is_whole=len(self._instruments) == len(step.live.instruments),
             events=self._selection.events,
         )
-        for piece in gather_chunks(export.chunks()):
-            self._checks.judge(writer.write(piece))
+        pieces = gather_chunks(export.chunks(looks_ahead=True))
+        for piece, split in writer.write_all(pieces):
+            self._checks.judge(split)
             if findings is not None:
                 findings.add(piece)
             log.tell()

@@ -68,7 +68,12 @@ from redcap_dagster.tables.spec import (
     TableStructure,
     format_layout,
 )
-from redcap_dagster.tables.split import ChunkSplitter, SplitChunk, split_chunk
+from redcap_dagster.tables.split import (
+    ChunkSplitter,
+    SplitChunk,
+    split_chunk,
+    split_side_by_side,
+)
 from redcap_dagster.tables.staging import folder_lock
 
 __all__ = [
@@ -127,6 +132,7 @@ __all__ = [
     "read_side_by_side",
     "read_table",
     "split_chunk",
+    "split_side_by_side",
     "table_name",
     "to_location",
     "to_pandas",

@@ -46,6 +46,11 @@ class ParquetSink:
             path, schema, compression="zstd", write_statistics=_columns_to_filter_by(schema)
         )
 
+    @property
+    def held_cells(self) -> int:
+        """Cells that are held back."""
+        return self._held_rows * len(self.schema)
+
     def append(self, table: pa.Table) -> None:
         """Add rows.
 

@@ -4,7 +4,7 @@ import random
 import re
 import secrets
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from contextlib import ExitStack
@@ -39,7 +39,7 @@ from redcap_dagster.tables.parquet import ParquetSink
 from redcap_dagster.tables.screen import TableScreen
 from redcap_dagster.tables.shelf import Turn, open_shelf
 from redcap_dagster.tables.spec import TableSpec
-from redcap_dagster.tables.split import ChunkSplitter, SplitChunk
+from redcap_dagster.tables.split import ChunkSplitter, SplitChunk, split_side_by_side
 from redcap_dagster.tables.staging import LONGEST_WAIT_S, OvertakenError, Staging
 
 _MOST_ROWS_PER_GROUP = 131_072
@@ -149,17 +149,25 @@ class ExtractWriter:
             ConservationError: A non-blank cell is in no table, or in two places.
         """
         split = self._split(chunk)
-        with writing_to(self._shelf.location):
-            for name, table in split.tables.items():
-                self._append(name, table)
-            if REJECTED_VALUES in self._sinks:
-                self._append(REJECTED_VALUES, split.rejected)
-            if split.missing_reasons is not None:
-                self._append(MISSING_REASONS, split.missing_reasons)
-            if RECORDS in self._sinks:
-                self._append(RECORDS, as_records(chunk, self._flat_specs[RECORDS]))
-        self._ledger += split.ledger
+        self._append_split(chunk, split)
         return split
+
+    def write_all(self, chunks: Iterable[pa.Table]) -> Iterator[tuple[pa.Table, SplitChunk]]:
+        """Split chunks, two at once, and append them in their order.
+
+        Args:
+            chunks: As for `write`, all those of an export.
+
+        Yields:
+            Each chunk, and the typed rows that were appended.
+
+        Raises:
+            TableError: As for `write`.
+            ConservationError: As for `write`.
+        """
+        for chunk, split in split_side_by_side(self._split, chunks):
+            self._append_split(chunk, split)
+            yield chunk, split
 
     def write_table(self, name: str, table: pa.Table) -> None:
         """Write a table that is not made from the export, such as `users`, whole.
@@ -262,6 +270,18 @@ class ExtractWriter:
         reasons = [spec for name, spec in self._flat_specs.items() if name == MISSING_REASONS]
         return ChunkSplitter(self._project, [*self._instrument_specs, *reasons])
 
+    def _append_split(self, chunk: pa.Table, split: SplitChunk) -> None:
+        with writing_to(self._shelf.location):
+            for name, table in split.tables.items():
+                self._append(name, table)
+            if REJECTED_VALUES in self._sinks:
+                self._append(REJECTED_VALUES, split.rejected)
+            if split.missing_reasons is not None:
+                self._append(MISSING_REASONS, split.missing_reasons)
+            if RECORDS in self._sinks:
+                self._append(RECORDS, as_records(chunk, self._flat_specs[RECORDS]))
+        self._ledger += split.ledger
+
     def _finish_rows(self) -> Future[dict[str, PublishedTable]]:
         if self._finishing is None:
             self._finishing = self._finisher.submit(self._finish_own_tables)
@@ -269,7 +289,9 @@ class ExtractWriter:
 
     def _finish_own_tables(self) -> dict[str, PublishedTable]:
         self._queue.finish()
-        names = [name for name in self._sinks if name not in _CELL_TABLES]
+        own = [name for name in self._sinks if name not in _CELL_TABLES]
+        # The largest first, so that no thread is left alone with it.
+        names = sorted(own, key=lambda name: self._sinks[name].held_cells, reverse=True)
         with ThreadPoolExecutor(_FINISHING_THREADS) as pool:
             return dict(zip(names, pool.map(self._finish, names), strict=True))
 

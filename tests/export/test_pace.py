@@ -5,60 +5,67 @@ from redcap_dagster.export.pace import Pace
 MUCH = 160_000_000
 
 
-def test_the_first_requests_ask_for_a_quarter_of_the_budget_and_one_for_half() -> None:
-    pace = Pace(400_000, 4)
-    assert [pace.next_cells(MUCH)[0] for _ in range(4)] == [200_000, 100_000, 100_000, 100_000]
+def sizes(pace: Pace, count: int) -> list[int]:
+    return [pace.next_cells(MUCH)[0] for _ in range(count)]
+
+
+def test_the_first_requests_ask_for_a_quarter_of_the_budget_and_each_larger_size_is_tried() -> None:
+    assert sizes(Pace(400_000, 4), 5) == [400_000, 200_000, 100_000, 100_000, 100_000]
+
+
+def test_what_is_sent_with_a_trial_is_of_a_size_that_was_answered() -> None:
+    assert Pace(400_000, 4).next_cells(MUCH) == (400_000, 100_000)
 
 
 def test_a_larger_size_is_tried_once_before_the_others_get_it() -> None:
     pace = Pace(400_000, 4)
-    assert [pace.next_cells(MUCH)[0] for _ in range(2)] == [200_000, 100_000]
+    assert sizes(pace, 3) == [400_000, 200_000, 100_000]
     pace.answered(100_000, 0.2)
-    assert pace.next_cells(MUCH)[0] == 100_000
+    assert sizes(pace, 2) == [100_000, 100_000]
     pace.answered(200_000, 0.4)
-    pace.answered(100_000, 0.2)
-    assert [pace.next_cells(MUCH)[0] for _ in range(2)] == [400_000, 200_000]
+    assert sizes(pace, 2) == [200_000, 200_000]
     pace.answered(400_000, 0.8)
-    assert [pace.next_cells(MUCH)[0] for _ in range(2)] == [400_000, 400_000]
+    assert sizes(pace, 2) == [400_000, 400_000]
 
 
 def test_small_answers_do_not_make_the_others_smaller_than_the_first() -> None:
     pace = Pace(400_000, 4)
-    assert pace.next_cells(MUCH)[0] == 200_000
+    sizes(pace, 2)
     pace.answered(2_000, 0.1)
-    assert pace.next_cells(MUCH)[0] == 100_000
+    assert sizes(pace, 1) == [100_000]
 
 
 def test_a_trial_that_came_to_nothing_is_made_again() -> None:
     pace = Pace(400_000, 4)
-    assert pace.next_cells(MUCH)[0] == 200_000
+    sizes(pace, 2)
     pace.answered(2_000, 0.1)  # the block had no more
-    sizes = []
+    seen = []
     for _ in range(40):
-        sizes.append(pace.next_cells(MUCH)[0])
-        pace.answered(sizes[-1], 0.1)
-    assert (sizes[0], sizes[-1]) == (100_000, 400_000)
+        seen += sizes(pace, 1)
+        pace.answered(seen[-1], 0.1)
+    assert (seen[0], seen[-1]) == (100_000, 400_000)
 
 
 def test_where_the_first_size_is_too_much_for_the_server_it_is_asked_for_half() -> None:
     pace = Pace(400_000, 4)
-    assert [pace.next_cells(MUCH)[0] for _ in range(2)] == [200_000, 100_000]
+    sizes(pace, 3)
+    pace.refused(400_000)
     pace.refused(200_000)
-    assert pace.next_cells(MUCH)[0] == 100_000
+    assert sizes(pace, 2) == [100_000, 100_000]
     pace.refused(100_000)
-    assert [pace.next_cells(MUCH)[0] for _ in range(2)] == [50_000, 50_000]
+    assert sizes(pace, 2) == [50_000, 50_000]
 
 
 def test_a_refused_size_is_not_asked_for_again() -> None:
     pace = Pace(400_000, 4)
     pace.answered(100_000, 0.2)
-    assert pace.next_cells(MUCH)[0] == 200_000
+    sizes(pace, 1)
     pace.refused(200_000)
     for _ in range(20):
-        assert pace.next_cells(MUCH)[0] == 100_000
+        assert sizes(pace, 1) == [100_000]
         pace.answered(100_000, 0.2)
     pace.refused(100_000)
-    assert pace.next_cells(MUCH)[0] == 50_000
+    assert sizes(pace, 1) == [50_000]
 
 
 def test_a_refusal_is_forgotten_when_all_has_gone_well_for_long() -> None:
@@ -67,13 +74,25 @@ def test_a_refusal_is_forgotten_when_all_has_gone_well_for_long() -> None:
     pace.refused(200_000)
     for _ in range(60):
         pace.answered(100_000, 0.2)
-    assert pace.next_cells(MUCH)[0] == 200_000
+    assert sizes(pace, 2) == [400_000, 200_000]
+
+
+def test_after_a_refusal_only_what_was_answered_is_not_doubtful() -> None:
+    pace = Pace(400_000, 4)
+    assert not pace.is_doubtful(400_000)
+    pace.refused(400_000)
+    assert pace.is_doubtful(200_001)
+    pace.answered(150_000, 0.2)
+    assert pace.is_doubtful(150_001)
+    assert not pace.is_doubtful(150_000)
 
 
 def test_slow_answers_are_not_followed_by_larger_ones() -> None:
     pace = Pace(400_000, 4)
     pace.answered(100_000, 30.0)
-    assert pace.next_cells(MUCH)[0] == 100_000
+    assert sizes(pace, 2) == [100_000, 100_000]
+    pace.answered(100_000, 3.0)
+    assert sizes(pace, 1) == [400_000]
 
 
 def test_a_tiny_request_that_was_refused_does_not_make_the_others_tiny() -> None:

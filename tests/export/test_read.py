@@ -55,9 +55,11 @@ def test_what_changes_while_it_is_read_is_read_again(serve: Serve) -> None:
             study.client.import_records(rows)
 
     changed: list[int] = []
-    read = read_study(study.client, progress=change_once)
+    one_by_one = ExtractRequest(cells_per_request=400, concurrency=1)
+    read = read_study(study.client, one_by_one, progress=change_once)
     assert "new one" in read.tables["records"]["record_id"].to_pylist()
     assert read.tables["records"].num_rows == len(study.whole_export())
-    assert read.facts["completeness"]["rounds"] == 2
+    # Three where it was made when the log had been read, and the list had not.
+    assert read.facts["completeness"]["rounds"] in {2, 3}
     assert "new one" not in repr(read)
     assert "new one" not in str(read.facts)
