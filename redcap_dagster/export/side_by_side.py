@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -31,14 +31,8 @@ class Fetching(Generic[Answer]):
     when_asked: Callable[[], None]
 
 
-def fetch_side_by_side(
-    blocks: Iterator[Block],
-    fetching: Fetching[Answer],
-    *,
-    concurrency: int,
-    most_rows: int,
-) -> Generator[tuple[Block, list[Rows]], None, None]:
-    """Fetch the parts of all blocks, at most so many at once.
+class SideBySide(Generic[Answer]):
+    """Fetches the parts of all blocks, at most so many at once, from the moment it is made.
 
     A block is taken when there is somebody to ask for it, so that its size can follow what the
     answers before it have shown.
@@ -48,25 +42,39 @@ def fetch_side_by_side(
         fetching: How a part is fetched.
         concurrency: Parts that are asked for at once.
         most_rows: No block is taken while those that wait to be handed on have so many rows.
-
-    Yields:
-        Each block in turn, with the rows of its parts; none where no row of it is used.
-
-    Raises:
-        Exception: What `blocks` or `fetching` raised first. Nothing more is taken then.
     """
-    with (
-        ThreadPoolExecutor(_READERS, thread_name_prefix="redcap-read") as readers,
-        ThreadPoolExecutor(concurrency, thread_name_prefix="redcap-ask") as askers,
-    ):
-        desk = _Desk(blocks, fetching, readers, concurrency, most_rows)
-        try:
-            asking = [askers.submit(desk.work) for _ in range(concurrency)]
-            yield from desk.take_in_order()
-            for future in (*asking, *desk.reading):
-                future.result()
-        finally:
-            desk.close()
+
+    def __init__(
+        self,
+        blocks: Iterator[Block],
+        fetching: Fetching[Answer],
+        *,
+        concurrency: int,
+        most_rows: int,
+    ) -> None:
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="redcap-read")
+        self._askers = ThreadPoolExecutor(concurrency, thread_name_prefix="redcap-ask")
+        self._desk = _Desk(blocks, fetching, self._readers, concurrency, most_rows)
+        self._asking = [self._askers.submit(self._desk.work) for _ in range(concurrency)]
+
+    def in_order(self) -> Iterator[tuple[Block, list[Rows]]]:
+        """The blocks, once.
+
+        Yields:
+            Each block in turn, with the rows of its parts; none where no row of it is used.
+
+        Raises:
+            Exception: What `blocks` or `fetching` raised first. Nothing more is taken then.
+        """
+        yield from self._desk.take_in_order()
+        for future in (*self._asking, *self._desk.reading):
+            future.result()
+
+    def close(self) -> None:
+        """Take nothing more, and wait for what is under way. Again does nothing."""
+        self._desk.close()
+        self._askers.shutdown()
+        self._readers.shutdown()
 
 
 class _Desk(Generic[Answer]):

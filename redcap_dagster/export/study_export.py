@@ -36,7 +36,7 @@ from redcap_dagster.export.row_keys import RowList, count_distinct
 from redcap_dagster.export.row_list import RowLists
 from redcap_dagster.export.selection import RecordSelection
 from redcap_dagster.export.shares import DEFAULT_CELLS_PER_REQUEST
-from redcap_dagster.export.side_by_side import Fetching, fetch_side_by_side
+from redcap_dagster.export.side_by_side import Fetching, SideBySide
 from redcap_dagster.export.spool import Answer, Spool
 from redcap_dagster.project import RedcapProject
 
@@ -174,35 +174,30 @@ class StudyExport:
     def chunks(self, *, looks_ahead: bool = False) -> Iterator[pa.Table]:
         """The rows, all rows of a record in one piece, in the server's order.
 
-        At most `concurrency` requests are under way; what was asked for before comes from disk.
+        They are asked for from now on, and not only when the first is taken. At most
+        `concurrency` requests are under way; what was asked for before comes from disk.
 
         Args:
             looks_ahead: Whether what `settle` asks is asked as soon as the last answer is there,
                 while the caller deals with it. `settle` then speaks of that moment.
 
-        Yields:
-            Every export column of the asked instruments, all text; "" is blank, and a column
-            that the server may leave out and did is null.
+        Returns:
+            Tables of every export column of the asked instruments, all text; "" is blank, and a
+            column that the server may leave out and did is null. To be gone through once.
 
         Raises:
-            ApiError: REDCap refused, or did not answer.
-            ExportError: One record and instrument could not be exported.
+            ApiError: While they are gone through: REDCap refused, or did not answer.
+            ExportError: As well: one record and instrument could not be exported.
         """
         self._begin_counting()
-        fetched = fetch_side_by_side(
+        fetched = SideBySide(
             self._blocks.each(self._pace),
             Fetching(self._ask, self._read, self._look_ahead if looks_ahead else _do_nothing),
             concurrency=self._settings.concurrency,
             most_rows=_HELD_CELLS // len(self._columns),
         )
-        with closing(fetched):
-            for block, pieces in fetched:
-                block.received = block.torn = np.zeros(0, np.int64)
-                if pieces:
-                    rows = self._assemble(block, pieces)
-                    block.received, block.torn = rows.keys, rows.torn
-                    self._count(block, rows)
-                    yield rows.table
+        self._stack.callback(fetched.close)
+        return self._put_together(fetched)
 
     def settle(self) -> bool:
         """Find out whether what was yielded is what REDCap holds now.
@@ -336,6 +331,16 @@ class StudyExport:
         is_asked = self._asker.space.is_asked(block.expected, events, instruments)
         count = len(block.record_ids)
         return Ask(block.record_ids, 0, count, instruments, events, block.expected[is_asked])
+
+    def _put_together(self, fetched: SideBySide[Sent | list[Answer]]) -> Iterator[pa.Table]:
+        with closing(fetched):
+            for block, pieces in fetched.in_order():
+                block.received = block.torn = np.zeros(0, np.int64)
+                if pieces:
+                    rows = self._assemble(block, pieces)
+                    block.received, block.torn = rows.keys, rows.torn
+                    self._count(block, rows)
+                    yield rows.table
 
     def _assemble(self, block: Block, pieces: Sequence[Rows]) -> Rows:
         """The rows of a block, without those of records that are gone."""

@@ -81,6 +81,7 @@ def read_study(
 
 def _read_tables(reading: StudyReading, export: StudyExport) -> dict[str, pa.Table]:
     """The tables of one pass of the export."""
+    pieces = reading.pieces(export)
     specs = {spec.name: spec for spec in reading.specs}
     records = specs.pop(RECORDS, None)
     splitter = ChunkSplitter(reading.project, list(specs.values()))
@@ -90,7 +91,7 @@ def _read_tables(reading: StudyReading, export: StudyExport) -> dict[str, pa.Tab
     if records is not None:
         schemas[RECORDS], rows[RECORDS] = records.arrow_schema, []
     ledger = CellLedger()
-    for piece, split in split_side_by_side(splitter.split, reading.pieces(export)):
+    for piece, split in split_side_by_side(splitter.split, pieces):
         for name, table in {**split.tables, REJECTED_VALUES: split.rejected}.items():
             rows[name].append(table)
         if records is not None:

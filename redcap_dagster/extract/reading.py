@@ -95,9 +95,12 @@ class StudyReading:
         )
 
     def pieces(self, export: StudyExport) -> Iterator[pa.Table]:
-        """What comes, in pieces that are worth splitting; tells how far it is."""
+        """What comes, in pieces that are worth splitting; tells how far it is.
+
+        It is asked for from now on.
+        """
         self._groups.result()  # a server that does not answer is better known before than after
-        return gather_chunks(self._chunks(export))
+        return gather_chunks(self._told(export.chunks(looks_ahead=True)))
 
     def facts(self, export: StudyExport) -> dict[str, Any]:
         """What the manifest says, when the export is settled. No values, ids or tokens."""
@@ -114,9 +117,9 @@ class StudyReading:
             "seconds": round(time.monotonic() - self._clock, 3),
         }
 
-    def _chunks(self, export: StudyExport) -> Iterator[pa.Table]:
+    def _told(self, chunks: Iterator[pa.Table]) -> Iterator[pa.Table]:
         began = time.monotonic()
-        for table in export.chunks(looks_ahead=True):
+        for table in chunks:
             if self._tell is not None:
                 retries = self._client.stats.retries - self._stats.retries
                 self._tell(ExtractState(self._progress, retries, time.monotonic() - began))

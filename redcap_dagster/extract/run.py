@@ -56,10 +56,11 @@ def extract_study(
     tables_that_may_stay(shelf, None, ())
     with reading.open_export(spool_folder(shelf)) as export:
         while True:
+            pieces = reading.pieces(export)  # they are on their way while the tables are laid out
             with ExtractWriter(shelf, project, reading.specs) as writer:
                 for name, table in reading.design_tables.items():
                     writer.write_table(name, table)
-                for _ in writer.write_all(reading.pieces(export)):
+                for _ in writer.write_all(pieces):
                     pass
                 writer.finish_rows()  # while REDCap is asked what has changed
                 if export.settle():

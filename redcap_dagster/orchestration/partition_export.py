@@ -1,6 +1,6 @@
 """Exports the selected tables of one partition and publishes them in one step."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -101,9 +101,11 @@ class PartitionExport:
         with self._open_export() as export:
             while True:
                 mark = self._checks.mark()
+                # On their way while the tables are laid out.
+                pieces = gather_chunks(export.chunks(looks_ahead=True))
                 with self._open_writer() as writer:
                     self._write_own(writer, own)
-                    self._write_export(writer, export)
+                    self._write_export(writer, export, pieces)
                     writer.finish_rows()  # while REDCap is asked what has changed
                     if export.settle():
                         extract = self._publish(writer, export, may_stay)
@@ -156,7 +158,9 @@ class PartitionExport:
                 # Gone from the study since the snapshot: no rows, but not an old table either.
                 writer.write_table(item.name, item.spec.arrow_schema.empty_table())
 
-    def _write_export(self, writer: ExtractWriter, export: StudyExport) -> None:
+    def _write_export(
+        self, writer: ExtractWriter, export: StudyExport, pieces: Iterator[pa.Table]
+    ) -> None:
         step = self._step
         step.context.log.info(
             "Exporting %d records, %d instruments.",
@@ -170,7 +174,6 @@ class PartitionExport:
             is_whole=len(self._instruments) == len(step.live.instruments),
             events=self._selection.events,
         )
-        pieces = gather_chunks(export.chunks(looks_ahead=True))
         for piece, split in writer.write_all(pieces):
             self._checks.judge(split)
             if findings is not None:

@@ -16,6 +16,8 @@ from redcap_dagster.tables.location import Location
 from redcap_dagster.tables.spec import KEY_COLUMNS_FACT
 
 _READ_BYTES = 1 << 20
+_BYTES_OF_ONE_PAGE = 1 << 18
+"""A column of a row group below this has one page, wherever its pieces begin: pages hold a MiB."""
 
 
 class ParquetSink:
@@ -42,9 +44,19 @@ class ParquetSink:
         self._held: list[pa.Table] = []
         self._held_rows = 0
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        self._footers: list[pq.FileMetaData] = []
         self._writer = pq.ParquetWriter(
-            path, schema, compression="zstd", write_statistics=_columns_to_filter_by(schema)
+            path,
+            schema,
+            compression="zstd",
+            write_statistics=_columns_to_filter_by(schema),
+            metadata_collector=self._footers,
         )
+
+    @property
+    def written_rows(self) -> int:
+        """Rows of the file, by its own footer. It must be closed."""
+        return sum(footer.num_rows for footer in self._footers)
 
     @property
     def held_cells(self) -> int:
@@ -69,7 +81,7 @@ class ParquetSink:
 
     def write_group(self, rows: pa.Table) -> None:
         """Write a row group at once; one at a time, in order."""
-        self._writer.write_table(rows)
+        self._writer.write_table(_in_one_piece(rows))
 
     def close(self) -> None:
         """Write what is held back and see the file safely on disk; again does nothing."""
@@ -94,7 +106,8 @@ class ParquetSink:
     def abandon(self) -> None:
         """Let go of the file, whose content is no longer wanted."""
         self._held = []
-        with suppress(OSError):  # a full disk is no matter now: the file will be removed
+        # A full disk is no matter now, nor is a write that failed: the file will be removed.
+        with suppress(OSError, RuntimeError):
             self._writer.close()
 
     def _write_full_groups(self) -> None:
@@ -107,6 +120,15 @@ class ParquetSink:
             start += self._rows_per_group
         self._held = [rows.slice(start)]
         self._held_rows = rows.num_rows - start
+
+
+def _in_one_piece(rows: pa.Table) -> pa.Table:
+    """The same rows, such that the pages of a column do not depend on where its pieces begin."""
+    for place in range(rows.num_columns):
+        column = rows.column(place)
+        if column.num_chunks > 1 and column.nbytes >= _BYTES_OF_ONE_PAGE:
+            rows = rows.set_column(place, rows.schema.field(place), column.combine_chunks())
+    return rows
 
 
 def _columns_to_filter_by(schema: pa.Schema) -> list[str]:

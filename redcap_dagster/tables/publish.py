@@ -376,7 +376,7 @@ class ExtractWriter:
     def _finish(self, name: str) -> PublishedTable:
         sink = self._sinks[name]
         sink.close()
-        return describe_file(sink.path, self._extract_id)
+        return describe_file(sink.path, sink.schema, sink.written_rows, self._extract_id)
 
     def _keep_older_tables(
         self, turn: Turn, known_tables: Collection[str] | None

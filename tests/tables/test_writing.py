@@ -1,5 +1,6 @@
 """Small answers are gathered, a second thread writes: no row changes, no fault is hidden."""
 
+import random
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +25,23 @@ def rows(*ids: int) -> pa.Table:
 def test_chunks_are_gathered_in_order_until_they_are_big_enough() -> None:
     pieces = list(gather_chunks([rows(1), rows(2, 3), rows(4), rows(), rows(5)], cells=6))
     assert [piece["record_id"].to_pylist() for piece in pieces] == [["1", "2", "3"], ["4", "5"]]
-    assert all(piece["age"].num_chunks == 1 for piece in pieces)
+
+
+def test_a_file_has_the_same_bytes_however_its_rows_came(tmp_path: Path) -> None:
+    chance = random.Random(1)  # noqa: S311 - no secret
+    texts = [f"{chance.random():.17f}" * 6 for _ in range(20_000)]  # more than a page
+    whole = pa.table({"note": texts})
+    found = set()
+    for step in (20_000, 679, 1_341):
+        queue = WriteQueue()
+        sink = ParquetSink(tmp_path / f"{step}.parquet", whole.schema, 16_384, queue)
+        for start in range(0, whole.num_rows, step):
+            sink.append(whole.slice(start, step))
+        queue.finish()
+        sink.close()
+        queue.stop()
+        found.add(sink.path.read_bytes())
+    assert len(found) == 1
 
 
 def test_a_chunk_of_many_rows_goes_on_as_it_is() -> None:
