@@ -19,7 +19,7 @@ from redcap_dagster.export.assemble import Rows, assemble
 from redcap_dagster.export.chunks import Chunk, read_chunk
 from redcap_dagster.export.pace import Pace
 from redcap_dagster.export.plan import Batch
-from redcap_dagster.export.row_keys import Keys, RowKeySpace
+from redcap_dagster.export.row_keys import Keys, RowKeySpace, are_among, count_distinct
 from redcap_dagster.export.spool import Answer
 from redcap_dagster.project import ExportColumn, RedcapProject, plan_export_columns
 
@@ -237,7 +237,7 @@ class Asker:
                     raise
                 self._count_refused()
                 continue
-            lacking = np.setdiff1d(ask.expected, rows.keys, assume_unique=True)
+            lacking = ask.expected[~are_among(ask.expected, rows.keys)]
             if not len(lacking) or attempt == tries:
                 break
             self._count_refused()
@@ -252,7 +252,7 @@ class Asker:
         A few records may have been deleted or renamed since they were listed; whether they were
         is found out when everything else is there.
         """
-        lost = len(np.unique(self.space.records_of(lacking)))
+        lost = count_distinct(self.space.records_of(lacking))
         if lost > 1 and lost * 2 > ask.last - ask.first:
             raise AnswerError(
                 f"REDCap's answer lacks {lost} of {ask.last - ask.first} records that it listed.",

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redcap_dagster.export.row_keys import Keys, RowKeySpace
+from redcap_dagster.export.row_keys import Keys, RowKeySpace, are_among, each_once
 from redcap_dagster.project import ExportColumn
 
 _BLANK_AND_NULL = pa.array(["", None], pa.string())
@@ -49,7 +49,7 @@ class Rows:
             return self
         keys = self.keys[kept]
         table = self.table.filter(pa.array(kept))
-        return replace(self, keys=keys, table=table, torn=np.intersect1d(self.torn, keys))
+        return replace(self, keys=keys, table=table, torn=self.torn[are_among(self.torn, keys)])
 
 
 def assemble(pieces: Sequence[Rows], columns: Sequence[ExportColumn], space: RowKeySpace) -> Rows:
@@ -69,8 +69,8 @@ def assemble(pieces: Sequence[Rows], columns: Sequence[ExportColumn], space: Row
         return pieces[0]
     keys, torn = pieces[0].keys, pieces[0].torn
     if any(not np.array_equal(piece.keys, keys) for piece in pieces[1:]):
-        keys = np.unique(np.concatenate([piece.keys for piece in pieces]))
-        torn = np.unique(np.concatenate([_torn_by(piece, keys, space) for piece in pieces]))
+        keys = each_once(np.concatenate([piece.keys for piece in pieces]))
+        torn = each_once(np.concatenate([_torn_by(piece, keys, space) for piece in pieces]))
     holders: dict[str, list[int]] = {}
     for number, piece in enumerate(pieces):
         for name in piece.table.column_names:
@@ -87,7 +87,7 @@ def assemble(pieces: Sequence[Rows], columns: Sequence[ExportColumn], space: Row
 
 def _torn_by(piece: Rows, keys: Keys, space: RowKeySpace) -> Keys:
     """Those of the keys whose rows an answer should have as well, and has not or not whole."""
-    lacking = np.setdiff1d(keys, piece.keys, assume_unique=True)
+    lacking = keys[~are_among(keys, piece.keys)]
     is_asked = space.is_asked(lacking, piece.events, piece.instruments)
     return np.concatenate([piece.torn, lacking[is_asked]])
 
@@ -180,7 +180,7 @@ def without_unlisted_blanks(rows: Rows, columns: Sequence[ExportColumn], expecte
         columns: Their columns.
         expected: Keys of the rows that are listed.
     """
-    is_blank = ~np.isin(rows.keys, expected)
+    is_blank = ~are_among(rows.keys, expected)
     if not is_blank.any():
         return rows
     for column in columns:

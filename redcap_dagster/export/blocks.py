@@ -155,8 +155,8 @@ class BlockList:
             received.append(moved[is_listed])
             first += len(block.record_ids)
         expected = self._cutter.asked_keys(listed)
-        differing = np.setxor1d(np.concatenate(received), expected)
-        places = np.unique(space.records_of(differing))
+        differing = np.setxor1d(np.concatenate(received), expected, assume_unique=True)
+        places = space.records_of(differing).tolist()
         return names | {listed.record_ids[place] for place in places}
 
     def _begin_with(self, rows: RowList, is_wanted: Callable[[str], bool]) -> None:

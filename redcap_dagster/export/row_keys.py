@@ -166,6 +166,23 @@ class RowList:
         )
 
 
+def each_once(keys: Keys) -> Keys:
+    """Ascending, without repetitions; in place, as `np.unique` would copy and hash them."""
+    keys.sort()
+    is_new = np.ones(len(keys), bool)
+    np.not_equal(keys[1:], keys[:-1], out=is_new[1:])
+    return keys if is_new.all() else keys[is_new]
+
+
+def are_among(ascending: Keys, others: Keys) -> npt.NDArray[np.bool_]:
+    """Which of some ascending keys are among others, which are ascending too."""
+    if len(others) == 0 or np.array_equal(ascending, others):  # as nearly always
+        return np.full(len(ascending), len(others) > 0)
+    places = np.searchsorted(others, ascending)
+    places[places == len(others)] = 0
+    return np.asarray(others[places] == ascending)
+
+
 def count_distinct(ascending: Keys) -> int:
     """How many different numbers there are among ascending ones."""
     return int((np.diff(ascending) != 0).sum()) + bool(len(ascending))

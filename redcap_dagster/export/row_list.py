@@ -20,6 +20,7 @@ from redcap_dagster.export.row_keys import (
     ListPiece,
     RowKeySpace,
     RowList,
+    each_once,
 )
 from redcap_dagster.export.selection import RecordSelection
 from redcap_dagster.project import RedcapProject, form_status_column_name
@@ -308,15 +309,7 @@ def _to_rows(
     groups: tuple[str, ...] | None = None
     if with_groups:
         groups = _groups(tables, numbers, len(names))
-    return RowList(space, names, _each_once(np.hstack(keys)), groups)
-
-
-def _each_once(keys: Keys) -> Keys:
-    """Ascending, without repetitions; in place, as `np.unique` would copy them twice."""
-    keys.sort()
-    is_new = np.ones(len(keys), bool)
-    np.not_equal(keys[1:], keys[:-1], out=is_new[1:])
-    return keys if is_new.all() else keys[is_new]
+    return RowList(space, names, each_once(np.hstack(keys)), groups)
 
 
 def _number_grouped(

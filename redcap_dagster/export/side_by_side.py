@@ -1,6 +1,7 @@
 """Fetches the parts of blocks side by side, and hands the blocks on in their order."""
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,7 +14,9 @@ from redcap_dagster.export.blocks import Block
 Answer = TypeVar("Answer")
 
 _READERS = 2
-"""Threads that read answers: while they do, those that asked for them ask for the next."""
+_SLOW_S = 0.1
+"""An answer that took longer is read by others, while who asked for it asks for the next: a server
+should not wait for us. One that came at once is read at once, while the CPU's cache holds it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class Fetching(Generic[Answer]):
 
     Attributes:
         ask: Gives the answer to a block's part, by its number; called in several threads.
-        read: Gives the rows of an answer; called in several other threads.
+        read: Gives the rows of an answer; called in several threads.
         when_asked: Called when the last answer has come, and is perhaps not read yet.
     """
 
@@ -104,9 +107,7 @@ class _Desk(Generic[Answer]):
         """Ask for parts until there are no more."""
         try:
             while (taken := self._take_part()) is not None:
-                waiting, part = taken
-                answer = self._fetching.ask(waiting.block, part)
-                self.reading.append(self._readers.submit(self._leave, waiting, part, answer))
+                self._fetch(*taken)
             if self._is_last_to_ask():
                 self._fetching.when_asked()
         except BaseException:
@@ -123,6 +124,14 @@ class _Desk(Generic[Answer]):
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
+
+    def _fetch(self, waiting: "_Open", part: int) -> None:
+        began = time.monotonic()
+        answer = self._fetching.ask(waiting.block, part)
+        if time.monotonic() - began > _SLOW_S:
+            self.reading.append(self._readers.submit(self._leave, waiting, part, answer))
+        else:
+            self._leave(waiting, part, answer)
 
     def _leave(self, waiting: "_Open", part: int, answer: Answer) -> None:
         try:

@@ -139,9 +139,6 @@ class StudyExport:
                 on_failure.enter_context(TemporaryDirectory(prefix="redcap-export-"))
             )
             self._spool = on_failure.enter_context(Spool(folder, self._key()))
-            self._lookers = on_failure.enter_context(
-                ThreadPoolExecutor(2, thread_name_prefix="redcap-look")
-            )
             self._began = datetime.now(timezone.utc)
             self._blocks = BlockList(
                 self._project,
@@ -292,9 +289,10 @@ class StudyExport:
                 self._take_up(*log)
                 return
         # Side by side: of rows that come or go between the two, the second list tells.
-        read = partial(read_fence, self._client, self._project, None)
-        fence = self._lookers.submit(_if_permitted, read)
-        rows = self._lookers.submit(self._lists.list_before, self._selection)
+        with ThreadPoolExecutor(2, thread_name_prefix="redcap-begin") as pool:
+            read = partial(read_fence, self._client, self._project, None)
+            fence = pool.submit(_if_permitted, read)
+            rows = pool.submit(self._lists.list_before, self._selection)
         self._fence, self._rows = fence.result(), rows.result()
         # Without the log it could not be found out what changed since a killed run.
         self._spool.begin({"fence": self._fence.to_plain() if self._fence else None})
@@ -358,10 +356,12 @@ class StudyExport:
 
     def _look(self) -> "_Look":
         """Ask for the log and for the rows as they are now."""
+        pool = ThreadPoolExecutor(2, thread_name_prefix="redcap-look")
+        self._stack.callback(pool.shutdown)
         return _Look(
             self._asker.counts.sent,
-            self._lookers.submit(self._read_log),
-            self._lookers.submit(self._lists.list_now, self._selection),
+            pool.submit(self._read_log),
+            pool.submit(self._lists.list_now, self._selection),
         )
 
     def _begin_counting(self) -> None:

@@ -1,6 +1,8 @@
 """A whole study in memory: for a notebook, or for frames without files."""
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,11 +20,13 @@ from redcap_dagster.tables import (
     REJECTED_VALUES,
     CellLedger,
     ChunkSplitter,
+    SplitChunk,
     as_records,
     plan_rejected_values_table,
-    split_side_by_side,
     to_pandas,
 )
+
+_SPLITTING_THREADS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,7 @@ def _read_tables(reading: StudyReading, export: StudyExport) -> dict[str, pa.Tab
     if records is not None:
         schemas[RECORDS], rows[RECORDS] = records.arrow_schema, []
     ledger = CellLedger()
-    for piece, split in split_side_by_side(splitter.split, pieces):
+    for piece, split in _in_turn(splitter.split, pieces):
         for name, table in {**split.tables, REJECTED_VALUES: split.rejected}.items():
             rows[name].append(table)
         if records is not None:
@@ -102,3 +106,18 @@ def _read_tables(reading: StudyReading, export: StudyExport) -> dict[str, pa.Tab
         name: pa.concat_tables([schema.empty_table(), *rows[name]])
         for name, schema in schemas.items()
     }
+
+
+def _in_turn(
+    split: Callable[[pa.Table], SplitChunk], pieces: Iterable[pa.Table]
+) -> Iterator[tuple[pa.Table, SplitChunk]]:
+    """Each piece and what it is split to, in their order; two are split at once."""
+    with ThreadPoolExecutor(_SPLITTING_THREADS, thread_name_prefix="redcap-split") as pool:
+        waiting: deque[tuple[pa.Table, Future[SplitChunk]]] = deque()
+        for piece in pieces:
+            waiting.append((piece, pool.submit(split, piece)))
+            if len(waiting) > _SPLITTING_THREADS:
+                done, result = waiting.popleft()
+                yield done, result.result()
+        for done, result in waiting:
+            yield done, result.result()

@@ -60,8 +60,8 @@ def extract_study(
             with ExtractWriter(shelf, project, reading.specs) as writer:
                 for name, table in reading.design_tables.items():
                     writer.write_table(name, table)
-                for _ in writer.write_all(pieces):
-                    pass
+                for piece in pieces:
+                    writer.write(piece)
                 writer.finish_rows()  # while REDCap is asked what has changed
                 if export.settle():
                     # Nothing of an older extract stays: it may have been asked for something else.

@@ -174,8 +174,8 @@ class PartitionExport:
             is_whole=len(self._instruments) == len(step.live.instruments),
             events=self._selection.events,
         )
-        for piece, split in writer.write_all(pieces):
-            self._checks.judge(split)
+        for piece in pieces:
+            self._checks.judge(writer.write(piece))
             if findings is not None:
                 findings.add(piece)
             log.tell()

@@ -68,12 +68,7 @@ from redcap_dagster.tables.spec import (
     TableStructure,
     format_layout,
 )
-from redcap_dagster.tables.split import (
-    ChunkSplitter,
-    SplitChunk,
-    split_chunk,
-    split_side_by_side,
-)
+from redcap_dagster.tables.split import ChunkSplitter, SplitChunk, split_chunk
 from redcap_dagster.tables.staging import folder_lock
 
 __all__ = [
@@ -132,7 +127,6 @@ __all__ = [
     "read_side_by_side",
     "read_table",
     "split_chunk",
-    "split_side_by_side",
     "table_name",
     "to_location",
     "to_pandas",

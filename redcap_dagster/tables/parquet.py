@@ -16,8 +16,11 @@ from redcap_dagster.tables.location import Location
 from redcap_dagster.tables.spec import KEY_COLUMNS_FACT
 
 _READ_BYTES = 1 << 20
-_BYTES_OF_ONE_PAGE = 1 << 18
+_BYTES_OF_ONE_PAGE = 1_000_000
 """A column of a row group below this has one page, wherever its pieces begin: pages hold a MiB."""
+
+_BYTES_OF_A_NUMBER = 8
+_BYTES_OF_A_LENGTH = 4
 
 
 class ParquetSink:
@@ -126,9 +129,28 @@ def _in_one_piece(rows: pa.Table) -> pa.Table:
     """The same rows, such that the pages of a column do not depend on where its pieces begin."""
     for place in range(rows.num_columns):
         column = rows.column(place)
-        if column.num_chunks > 1 and column.nbytes >= _BYTES_OF_ONE_PAGE:
+        if column.num_chunks > 1 and _may_have_pages(column):
             rows = rows.set_column(place, rows.schema.field(place), column.combine_chunks())
     return rows
+
+
+def _may_have_pages(column: pa.ChunkedArray) -> bool:
+    """Whether a column may be too large for one page."""
+    if pa.types.is_nested(column.type):
+        return True
+    if not pa.types.is_string(column.type):
+        return bool(len(column) * _BYTES_OF_A_NUMBER >= _BYTES_OF_ONE_PAGE)
+    # Not `nbytes`, which takes longer than putting the pieces together.
+    texts = sum(_text_bytes(piece) for piece in column.chunks)
+    return bool(texts + len(column) * _BYTES_OF_A_LENGTH >= _BYTES_OF_ONE_PAGE)
+
+
+def _text_bytes(texts: pa.StringArray) -> int:
+    offsets = texts.buffers()[1]
+    if offsets is None:
+        return 0
+    ends = memoryview(offsets).cast("i")
+    return int(ends[texts.offset + len(texts)] - ends[texts.offset])
 
 
 def _columns_to_filter_by(schema: pa.Schema) -> list[str]:

@@ -4,7 +4,7 @@ import random
 import re
 import secrets
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from contextlib import ExitStack
@@ -39,7 +39,7 @@ from redcap_dagster.tables.parquet import ParquetSink
 from redcap_dagster.tables.screen import TableScreen
 from redcap_dagster.tables.shelf import Turn, open_shelf
 from redcap_dagster.tables.spec import TableSpec
-from redcap_dagster.tables.split import ChunkSplitter, SplitChunk, split_side_by_side
+from redcap_dagster.tables.split import ChunkSplitter, SplitChunk
 from redcap_dagster.tables.staging import LONGEST_WAIT_S, OvertakenError, Staging
 
 _MOST_ROWS_PER_GROUP = 131_072
@@ -96,7 +96,8 @@ class ExtractWriter:
         self._screen = screen
         self._ledger = CellLedger()
         self._sinks: dict[str, ParquetSink] = {}
-        self._queue = WriteQueue()
+        # `records` is as large as all the others together, and is written beside them.
+        self._queue, self._records_queue = WriteQueue(), WriteQueue()
         self._finisher = ThreadPoolExecutor(1, thread_name_prefix="redcap-finish")
         self._finishing: Future[dict[str, PublishedTable]] | None = None
         self._staging: Staging | None = None
@@ -149,25 +150,17 @@ class ExtractWriter:
             ConservationError: A non-blank cell is in no table, or in two places.
         """
         split = self._split(chunk)
-        self._append_split(chunk, split)
+        with writing_to(self._shelf.location):
+            for name, table in split.tables.items():
+                self._append(name, table)
+            if REJECTED_VALUES in self._sinks:
+                self._append(REJECTED_VALUES, split.rejected)
+            if split.missing_reasons is not None:
+                self._append(MISSING_REASONS, split.missing_reasons)
+            if RECORDS in self._sinks:
+                self._append(RECORDS, as_records(chunk, self._flat_specs[RECORDS]))
+        self._ledger += split.ledger
         return split
-
-    def write_all(self, chunks: Iterable[pa.Table]) -> Iterator[tuple[pa.Table, SplitChunk]]:
-        """Split chunks, two at once, and append them in their order.
-
-        Args:
-            chunks: As for `write`, all those of an export.
-
-        Yields:
-            Each chunk, and the typed rows that were appended.
-
-        Raises:
-            TableError: As for `write`.
-            ConservationError: As for `write`.
-        """
-        for chunk, split in split_side_by_side(self._split, chunks):
-            self._append_split(chunk, split)
-            yield chunk, split
 
     def write_table(self, name: str, table: pa.Table) -> None:
         """Write a table that is not made from the export, such as `users`, whole.
@@ -210,7 +203,7 @@ class ExtractWriter:
             raise TableError(f"The extract {self._extract_id} writes no table {name}.")
         self._refuse_if_finished()
         with writing_to(self._shelf.location):
-            self._queue.finish()
+            self._finish_queues()
             self._sinks[name].close()
             with pq.ParquetFile(self._sinks[name].path) as file:
                 written = file.schema_arrow.names
@@ -260,7 +253,7 @@ class ExtractWriter:
                 except OvertakenError:
                     self._wait_after_others(begun)
                     self._reopen_cell_tables(own_rows)
-        self._queue.stop()
+        self._stop_queues()
         self._finisher.shutdown()
         self._staging = None
         return extract
@@ -270,30 +263,27 @@ class ExtractWriter:
         reasons = [spec for name, spec in self._flat_specs.items() if name == MISSING_REASONS]
         return ChunkSplitter(self._project, [*self._instrument_specs, *reasons])
 
-    def _append_split(self, chunk: pa.Table, split: SplitChunk) -> None:
-        with writing_to(self._shelf.location):
-            for name, table in split.tables.items():
-                self._append(name, table)
-            if REJECTED_VALUES in self._sinks:
-                self._append(REJECTED_VALUES, split.rejected)
-            if split.missing_reasons is not None:
-                self._append(MISSING_REASONS, split.missing_reasons)
-            if RECORDS in self._sinks:
-                self._append(RECORDS, as_records(chunk, self._flat_specs[RECORDS]))
-        self._ledger += split.ledger
-
     def _finish_rows(self) -> Future[dict[str, PublishedTable]]:
         if self._finishing is None:
             self._finishing = self._finisher.submit(self._finish_own_tables)
         return self._finishing
 
+    def _finish_queues(self) -> None:
+        for queue in (self._queue, self._records_queue):
+            queue.finish()
+
+    def _stop_queues(self) -> None:
+        for queue in (self._queue, self._records_queue):
+            queue.stop()
+
     def _finish_own_tables(self) -> dict[str, PublishedTable]:
-        self._queue.finish()
-        own = [name for name in self._sinks if name not in _CELL_TABLES]
+        self._finish_queues()
+        names = [name for name in self._sinks if name not in _CELL_TABLES]
         # The largest first, so that no thread is left alone with it.
-        names = sorted(own, key=lambda name: self._sinks[name].held_cells, reverse=True)
+        by_size = sorted(names, key=lambda name: self._sinks[name].held_cells, reverse=True)
         with ThreadPoolExecutor(_FINISHING_THREADS) as pool:
-            return dict(zip(names, pool.map(self._finish, names), strict=True))
+            finished = dict(zip(by_size, pool.map(self._finish, by_size), strict=True))
+        return {name: finished[name] for name in names}
 
     def _cell_sinks(self) -> dict[str, ParquetSink]:
         return {name: sink for name, sink in self._sinks.items() if name in _CELL_TABLES}
@@ -308,7 +298,7 @@ class ExtractWriter:
         """Take over what the last extract has, and take its place."""
         with self._shelf.turn(staging) as turn:
             kept = self._keep_older_tables(turn, known_tables)
-            self._queue.finish()
+            self._finish_queues()
             cell_tables = {name: self._finish(name) for name in self._cell_sinks()}
             extract = PublishedExtract(
                 path=staging.folder,
@@ -339,7 +329,7 @@ class ExtractWriter:
         if self._finishing is not None:
             wait_for([self._finishing])  # how it ended is no matter now: the files will be removed
         self._finisher.shutdown()
-        self._queue.stop()
+        self._stop_queues()
         for sink in self._sinks.values():
             sink.abandon()
         self._staging.end()
@@ -350,7 +340,8 @@ class ExtractWriter:
             raise TableError("An ExtractWriter writes inside its with block only.")
         self._refuse_if_finished()
         path = table_file(self._staging.folder, name)
-        self._sinks[name] = ParquetSink(path, schema, rows_per_group, self._queue)
+        queue = self._records_queue if name == RECORDS else self._queue
+        self._sinks[name] = ParquetSink(path, schema, rows_per_group, queue)
         return self._sinks[name]
 
     def _refuse_if_finished(self) -> None:

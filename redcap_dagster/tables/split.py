@@ -3,9 +3,7 @@
 Works on whole columns; no cell is looked at by itself. What is left over is listed, never dropped.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -31,8 +29,6 @@ _ROW_COLUMNS = (
     "redcap_survey_identifier",
 )
 """Columns of a flat export that belong to the whole row, beside the record id."""
-
-_THREADS = 2
 
 
 @dataclass(frozen=True, repr=False)
@@ -74,26 +70,6 @@ def split_chunk(chunk: pa.Table, project: RedcapProject, specs: Sequence[TableSp
         ConservationError: A non-blank cell is in no table, or in two places.
     """
     return ChunkSplitter(project, specs).split(chunk)
-
-
-def split_side_by_side(
-    split: Callable[[pa.Table], SplitChunk], chunks: Iterable[pa.Table]
-) -> Iterator[tuple[pa.Table, SplitChunk]]:
-    """Each chunk and what it is split to, in their order; two are split at once.
-
-    Args:
-        split: Splits one chunk; called in several threads.
-        chunks: The chunks of an export.
-    """
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="redcap-split") as pool:
-        waiting: deque[tuple[pa.Table, Future[SplitChunk]]] = deque()
-        for chunk in chunks:
-            waiting.append((chunk, pool.submit(split, chunk)))
-            if len(waiting) > _THREADS:
-                done, result = waiting.popleft()
-                yield done, result.result()
-        for done, result in waiting:
-            yield done, result.result()
 
 
 class ChunkSplitter:
