@@ -96,8 +96,7 @@ class ExtractWriter:
         self._screen = screen
         self._ledger = CellLedger()
         self._sinks: dict[str, ParquetSink] = {}
-        # `records` is as large as all the others together, and is written beside them.
-        self._queue, self._records_queue = WriteQueue(), WriteQueue()
+        self._queue = WriteQueue()
         self._finisher = ThreadPoolExecutor(1, thread_name_prefix="redcap-finish")
         self._finishing: Future[dict[str, PublishedTable]] | None = None
         self._staging: Staging | None = None
@@ -203,7 +202,7 @@ class ExtractWriter:
             raise TableError(f"The extract {self._extract_id} writes no table {name}.")
         self._refuse_if_finished()
         with writing_to(self._shelf.location):
-            self._finish_queues()
+            self._queue.finish()
             self._sinks[name].close()
             with pq.ParquetFile(self._sinks[name].path) as file:
                 written = file.schema_arrow.names
@@ -253,7 +252,7 @@ class ExtractWriter:
                 except OvertakenError:
                     self._wait_after_others(begun)
                     self._reopen_cell_tables(own_rows)
-        self._stop_queues()
+        self._queue.stop()
         self._finisher.shutdown()
         self._staging = None
         return extract
@@ -268,16 +267,8 @@ class ExtractWriter:
             self._finishing = self._finisher.submit(self._finish_own_tables)
         return self._finishing
 
-    def _finish_queues(self) -> None:
-        for queue in (self._queue, self._records_queue):
-            queue.finish()
-
-    def _stop_queues(self) -> None:
-        for queue in (self._queue, self._records_queue):
-            queue.stop()
-
     def _finish_own_tables(self) -> dict[str, PublishedTable]:
-        self._finish_queues()
+        self._queue.finish()
         names = [name for name in self._sinks if name not in _CELL_TABLES]
         # The largest first, so that no thread is left alone with it.
         by_size = sorted(names, key=lambda name: self._sinks[name].held_cells, reverse=True)
@@ -298,7 +289,7 @@ class ExtractWriter:
         """Take over what the last extract has, and take its place."""
         with self._shelf.turn(staging) as turn:
             kept = self._keep_older_tables(turn, known_tables)
-            self._finish_queues()
+            self._queue.finish()
             cell_tables = {name: self._finish(name) for name in self._cell_sinks()}
             extract = PublishedExtract(
                 path=staging.folder,
@@ -329,7 +320,7 @@ class ExtractWriter:
         if self._finishing is not None:
             wait_for([self._finishing])  # how it ended is no matter now: the files will be removed
         self._finisher.shutdown()
-        self._stop_queues()
+        self._queue.stop()
         for sink in self._sinks.values():
             sink.abandon()
         self._staging.end()
@@ -340,8 +331,7 @@ class ExtractWriter:
             raise TableError("An ExtractWriter writes inside its with block only.")
         self._refuse_if_finished()
         path = table_file(self._staging.folder, name)
-        queue = self._records_queue if name == RECORDS else self._queue
-        self._sinks[name] = ParquetSink(path, schema, rows_per_group, queue)
+        self._sinks[name] = ParquetSink(path, schema, rows_per_group, self._queue)
         return self._sinks[name]
 
     def _refuse_if_finished(self) -> None:
