@@ -71,18 +71,20 @@ def assemble(pieces: Sequence[Rows], columns: Sequence[ExportColumn], space: Row
     if any(not np.array_equal(piece.keys, keys) for piece in pieces[1:]):
         keys = each_once(np.concatenate([piece.keys for piece in pieces]))
         torn = each_once(np.concatenate([_torn_by(piece, keys, space) for piece in pieces]))
-    holders: dict[str, list[int]] = {}
+    holders: dict[str, tuple[int, ...]] = {}
+    cells: dict[str, list[pa.ChunkedArray]] = {}
     for number, piece in enumerate(pieces):
-        for name in piece.table.column_names:
-            holders.setdefault(name, []).append(number)
+        for name, array in zip(piece.table.column_names, piece.table.columns, strict=True):
+            holders[name] = (*holders.get(name, ()), number)
+            cells.setdefault(name, []).append(array)
     places: dict[tuple[int, ...], _Places] = {}
-    arrays = {}
+    arrays = []
     for column in columns:
-        held_by = tuple(holders.get(column.name, ()))
+        held_by = holders.get(column.name, ())
         if held_by not in places:
             places[held_by] = _Places.of([pieces[number] for number in held_by], keys, space)
-        arrays[column.name] = places[held_by].gather(column)
-    return Rows(keys, pa.table(arrays), torn=torn)
+        arrays.append(places[held_by].gather(column, cells.get(column.name, [])))
+    return Rows(keys, pa.Table.from_arrays(arrays, names), torn=torn)
 
 
 def _torn_by(piece: Rows, keys: Keys, space: RowKeySpace) -> Keys:
@@ -126,8 +128,13 @@ class _Places:
             before = np.concatenate([[0], np.cumsum(index < blank)])
         return cls(pieces, index, is_instance, before)
 
-    def gather(self, column: ExportColumn) -> pa.ChunkedArray:
-        held = [piece.table.column(column.name) for piece in self.pieces]
+    def gather(self, column: ExportColumn, held: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
+        """The cells of a column, for each row of the result.
+
+        Args:
+            column: The column.
+            held: Its cells in each of the pieces.
+        """
         if self._is_as_they_came:
             return held[0]
         if self.before is not None and held[0].num_chunks == 1 and not held[0].null_count:

@@ -138,14 +138,12 @@ def _some(names: Sequence[str], most: int = 8) -> str:
 
 
 def _complete_columns(table: pa.Table, columns: Sequence[ExportColumn]) -> pa.Table:
-    present = set(table.column_names)
+    names = [column.name for column in columns]
+    if table.column_names == names:
+        return table
+    sent = dict(zip(table.column_names, table.columns, strict=True))
     absent = pa.chunked_array([pa.nulls(table.num_rows, pa.string())])
-    return pa.table(
-        {
-            column.name: table.column(column.name) if column.name in present else absent
-            for column in columns
-        }
-    )
+    return pa.Table.from_arrays([sent.get(name, absent) for name in names], names)
 
 
 def _check_records(ids: pa.ChunkedArray, batch: Batch) -> None:

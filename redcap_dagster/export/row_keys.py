@@ -189,7 +189,7 @@ def count_distinct(ascending: Keys) -> int:
 
 
 def _codes(table: pa.Table, column: str, names: tuple[str, ...]) -> Keys:
-    if column not in table.column_names:
+    if table.schema.get_field_index(column) < 0:
         return np.zeros(table.num_rows, np.int64)
     codes = pc.index_in(table.column(column), value_set=pa.array(names, pa.string()))
     if codes.null_count:
@@ -203,7 +203,7 @@ def _codes(table: pa.Table, column: str, names: tuple[str, ...]) -> Keys:
 
 
 def _instances(table: pa.Table) -> Keys:
-    if INSTANCE_COLUMN not in table.column_names:
+    if table.schema.get_field_index(INSTANCE_COLUMN) < 0:
         return np.zeros(table.num_rows, np.int64)
     text = table.column(INSTANCE_COLUMN)
     is_number = pc.match_substring_regex(text, r"^([1-9]\d{0,4})?$")

@@ -31,15 +31,23 @@ def to_plain(value: Any) -> Any:
     An attribute that equals its default is left out, so that a later version may add an attribute
     without changing what older designs look like.
     """
-    if is_dataclass(value):
-        return {
-            item.name: to_plain(getattr(value, item.name))
-            for item in fields(value)
-            if item.default is MISSING or getattr(value, item.name) != item.default
-        }
     if isinstance(value, tuple):
         return [to_plain(item) for item in value]
-    return value
+    attributes = _attributes(type(value))
+    if attributes is None:
+        return value
+    plain = {}
+    for name, default in attributes:
+        item = getattr(value, name)
+        if default is MISSING or item != default:
+            plain[name] = to_plain(item)
+    return plain
+
+
+@functools.cache
+def _attributes(kind: Any) -> tuple[tuple[str, Any], ...] | None:
+    """Names and defaults of a dataclass's attributes; None of another type."""
+    return tuple((item.name, item.default) for item in fields(kind)) if is_dataclass(kind) else None
 
 
 def write_snapshot(path: Path, design: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,8 +14,7 @@ from redcap_dagster.tables.spec import TableColumn, TableSpec
 _MOST_NAMES_SHOWN = 20
 
 
-@dataclass(frozen=True, slots=True)
-class CellCount:
+class CellCount(NamedTuple):
     """Non-blank cells of one export column.
 
     Attributes:
@@ -29,7 +29,7 @@ class CellCount:
     coded: int = 0
     rejected: int = 0
 
-    def __add__(self, other: "CellCount") -> "CellCount":
+    def __add__(self, other: "CellCount") -> "CellCount":  # type: ignore[override]
         return CellCount(
             self.received + other.received,
             self.typed + other.typed,
@@ -41,6 +41,9 @@ class CellCount:
     def lost(self) -> int:
         """Cells that came in and are nowhere; negative when some are there twice."""
         return self.received - self.typed - self.coded - self.rejected
+
+
+_NONE = CellCount()
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class CellLedger:
                 for name in {**self.structural, **other.structural}
             },
             {
-                name: self.cells.get(name, CellCount()) + other.cells.get(name, CellCount())
+                name: self.cells.get(name, _NONE) + other.cells.get(name, _NONE)
                 for name in {**self.cells, **other.cells}
             },
         )
@@ -79,7 +82,7 @@ class CellLedger:
     @property
     def total(self) -> CellCount:
         """The counts of all columns together."""
-        return sum(self.cells.values(), CellCount())
+        return sum(self.cells.values(), _NONE)
 
     def check(self) -> None:
         """Prove that every cell that came in is in exactly one place.
@@ -134,9 +137,11 @@ def count_cells(
     typed, coded = Counter(unticked), Counter[str]()
     for spec, table in tables:
         for column, values in zip(spec.columns, table.columns, strict=True):
-            (coded if column.role == "missing_code" else typed).update(
-                _filled_cells(column, values)
-            )
+            if column.source is not None:
+                counts = coded if column.role == "missing_code" else typed
+                counts[column.source.name] += len(values) - values.null_count
+            elif column.choice_sources:
+                typed.update(_listed_cells(column, values))
     counted = pc.value_counts(rejected.column("field")).to_pylist()
     listed = {item["values"]: item["counts"] for item in counted}
     return {
@@ -145,12 +150,8 @@ def count_cells(
     }
 
 
-def _filled_cells(column: TableColumn, values: pa.ChunkedArray) -> dict[str, int]:
-    """Cells of a finished column by the export column they came from."""
-    if column.source is not None:
-        return {column.source.name: len(values) - values.null_count}
-    if not column.choice_sources:
-        return {}
+def _listed_cells(column: TableColumn, values: pa.ChunkedArray) -> dict[str, int]:
+    """Ticks of a finished column of lists, by the export column they came from."""
     listed = {
         item["values"]: item["counts"]
         for item in pc.value_counts(pc.list_flatten(values)).to_pylist()

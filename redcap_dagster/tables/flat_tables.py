@@ -137,8 +137,8 @@ def as_records(chunk: pa.Table, spec: TableSpec) -> pa.Table:
             f"The export lacks {len(lacking)} columns of {spec.name}: {', '.join(lacking[:8])}. "
             "Read the design again, then export again."
         )
+    columns = dict(zip(chunk.column_names, chunk.columns, strict=True))
     not_sent = pa.nulls(chunk.num_rows, pa.string())
     return pa.Table.from_arrays(
-        [chunk[item.name] if item.name in present else not_sent for item in spec.columns],
-        schema=spec.arrow_schema,
+        [columns.get(item.name, not_sent) for item in spec.columns], schema=spec.arrow_schema
     )

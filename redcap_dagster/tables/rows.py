@@ -113,6 +113,11 @@ class ExportRows:
         events = pc.multiply(pc.cast(self.event_numbers, pa.int64()), kinds)
         return pc.add(events, pc.cast(self._kind_numbers, pa.int64()))
 
+    @cached_property
+    def _at_places(self) -> dict[tuple[int, ...], pa.Array]:
+        """Whether each row is at one of some places; many tables take the same."""
+        return {}
+
     def _place(self, placement: Placement, instrument: str) -> int:
         kinds = _FIRST_INSTRUMENT + len(self._instrument_names)
         event = 0 if placement.event is None else self._event_names.index(placement.event)
@@ -123,8 +128,11 @@ class ExportRows:
 
     def are_of(self, spec: TableSpec) -> pa.Array:
         """Whether each row is one that the table takes."""
-        places = [self._place(item, spec.instrument or "") for item in spec.placements]
-        return pc.is_in(self._places, value_set=pa.array(places, pa.int64()))
+        places = tuple(self._place(item, spec.instrument or "") for item in spec.placements)
+        if places not in self._at_places:
+            is_there = pc.is_in(self._places, value_set=pa.array(places, pa.int64()))
+            self._at_places[places] = is_there
+        return self._at_places[places]
 
     def lack(self, spec: TableSpec) -> pa.Array:
         """Whether each row is of a known event that does not use the table's instrument.

@@ -88,6 +88,7 @@ class ChunkSplitter:
         self._readings = plan_readings(self._specs)
         self._structural = frozenset((project.record_id_field, *_ROW_COLUMNS))
         self._needed = _needed_columns(self._specs) | _row_key_columns(project)
+        self._checked: pa.Schema | None = None
         self.known_columns = self._structural.union(*self._sources.values())
         """Names of the export columns that a chunk may have."""
 
@@ -132,6 +133,8 @@ class ChunkSplitter:
         )
 
     def _check_columns(self, chunk: pa.Table) -> None:
+        if self._checked is not None and chunk.schema.equals(self._checked):
+            return
         present = set(chunk.column_names)
         lacking = sorted(self._needed - present)
         unknown = present - self.known_columns
@@ -141,6 +144,7 @@ class ChunkSplitter:
                 f"lacking ({', '.join(lacking[:8])}), {len(unknown)} belong to no table. Read the "
                 "design again, then export again."
             )
+        self._checked = chunk.schema
 
 
 def _needed_columns(specs: Sequence[TableSpec]) -> set[str]:
