@@ -33,7 +33,7 @@ def to_plain(value: Any) -> Any:
     """
     if isinstance(value, tuple):
         return [to_plain(item) for item in value]
-    attributes = _attributes(type(value))
+    attributes = _attributes(value.__class__)
     if attributes is None:
         return value
     plain = {}
