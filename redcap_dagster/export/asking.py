@@ -143,6 +143,8 @@ class Asker:
         self._pace = pace
         self._surveys = project.info.surveys_enabled
         self._lock = threading.Lock()
+        # More than one at a time would only take turns at Python's own lock, and hold more memory.
+        self._reading = threading.Lock()
         self._columns = lru_cache(maxsize=None)(
             lambda instruments: plan_export_columns(project, instruments)
         )
@@ -277,6 +279,10 @@ class Asker:
             )
 
     def _rows(self, ask: Ask, body: bytes) -> tuple[Rows, Chunk]:
+        with self._reading:
+            return self._read_rows(ask, body)
+
+    def _read_rows(self, ask: Ask, body: bytes) -> tuple[Rows, Chunk]:
         chunk = read_chunk(body, ask.batch, self.columns(ask.instruments))
         ids = pc.index_in(
             chunk.table.column(0), value_set=pa.array(ask.batch.record_ids, pa.string())

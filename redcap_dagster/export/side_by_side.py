@@ -13,7 +13,6 @@ from redcap_dagster.export.blocks import Block
 
 Answer = TypeVar("Answer")
 
-_READERS = 2
 _SLOW_S = 0.1
 """An answer that took longer is read by others, while who asked for it asks for the next: a server
 should not wait for us. One that came at once is read at once, while the CPU's cache holds it."""
@@ -55,7 +54,7 @@ class SideBySide(Generic[Answer]):
         concurrency: int,
         most_rows: int,
     ) -> None:
-        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="redcap-read")
+        self._readers = ThreadPoolExecutor(concurrency, thread_name_prefix="redcap-read")
         self._askers = ThreadPoolExecutor(concurrency, thread_name_prefix="redcap-ask")
         self._desk = _Desk(blocks, fetching, self._readers, concurrency, most_rows)
         self._asking = [self._askers.submit(self._desk.work) for _ in range(concurrency)]
