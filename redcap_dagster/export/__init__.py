@@ -14,6 +14,7 @@ from redcap_dagster.export.changes import (
 from redcap_dagster.export.chunks import Chunk, read_chunk
 from redcap_dagster.export.design import read_answers, read_design
 from redcap_dagster.export.log_days import LogDay, read_log_day
+from redcap_dagster.export.pace import Pace, PaceFacts
 from redcap_dagster.export.plan import Batch, ExportPlan, plan_export
 from redcap_dagster.export.progress import ExportProgress
 from redcap_dagster.export.row_keys import RowKeySpace, RowList
@@ -34,6 +35,8 @@ __all__ = [
     "ExportProgress",
     "ExportSettings",
     "LogDay",
+    "Pace",
+    "PaceFacts",
     "RecordSelection",
     "RowKeySpace",
     "RowList",

@@ -34,7 +34,13 @@ _NO_REST = 25_000
 
 @dataclass(frozen=True, slots=True)
 class PaceFacts:
-    """What the pace came to, for the manifest."""
+    """What a pace came to.
+
+    Attributes:
+        cells_per_request: The size that all requests may have.
+        largest_answer: Cells of the largest answer; 0 for none.
+        smallest_refused: Cells of the smallest request that was refused of late; None for none.
+    """
 
     cells_per_request: int
     largest_answer: int
@@ -50,11 +56,16 @@ class Pace:
     Args:
         most_cells: Never ask for more.
         concurrency: Requests side by side.
+        last: What an earlier pace with this server came to; None where there was none.
         clock: Seconds that only grow.
     """
 
     def __init__(
-        self, most_cells: int, concurrency: int, clock: Callable[[], float] = time.monotonic
+        self,
+        most_cells: int,
+        concurrency: int,
+        last: PaceFacts | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._lock = threading.Lock()
         self._most = most_cells
@@ -63,8 +74,8 @@ class Pace:
         self._first = max(1, most_cells // _FIRST_SHARE)
         self._sizes = _sizes(self._first, most_cells)
         self._on_trial: dict[int, int] = {}
-        self._largest_answer = 0
-        self._smallest_refused: int | None = None
+        self._largest_answer = 0 if last is None else min(last.largest_answer, most_cells)
+        self._smallest_refused = None if last is None else last.smallest_refused
         self._smallest_slow: int | None = None
         self._answers_since_refusal = 0
         self._planned = 0

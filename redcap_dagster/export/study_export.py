@@ -30,7 +30,7 @@ from redcap_dagster.export.assemble import (
 from redcap_dagster.export.blocks import Block, BlockList
 from redcap_dagster.export.changes import ChangeFence, read_changes, read_fence
 from redcap_dagster.export.design import read_design
-from redcap_dagster.export.pace import Pace
+from redcap_dagster.export.pace import Pace, PaceFacts
 from redcap_dagster.export.progress import ExportProgress
 from redcap_dagster.export.row_keys import RowList, count_distinct
 from redcap_dagster.export.row_list import RowLists
@@ -67,6 +67,14 @@ class ExportSettings:
         if self.cells_per_request < 1:
             raise ConfigError("cells_per_request must be at least 1.")
 
+    def pace(self, last: PaceFacts | None = None) -> Pace:
+        """How much a request asks for.
+
+        Args:
+            last: What it came to last time; None where that is not known.
+        """
+        return Pace(self.cells_per_request, self.concurrency, last)
+
 
 class StudyExport:
     """Reads what a selection holds, as the state of one moment.
@@ -90,6 +98,8 @@ class StudyExport:
         settings: How the export is cut.
         lists: The lists of rows of exports of one run that follow each other; None where there is
             one.
+        pace: How much a request asks for, by what the server has borne so far; None where that is
+            not known.
         spool: Folder on a local disk for the answers of exports that are under way: what a killed
             run left there is not asked for again. None keeps them in a temporary folder.
         progress: Counts to keep up to date.
@@ -107,6 +117,7 @@ class StudyExport:
         instruments: Iterable[str] | None = None,
         settings: ExportSettings | None = None,
         lists: RowLists | None = None,
+        pace: Pace | None = None,
         spool: Path | None = None,
         progress: ExportProgress | None = None,
     ) -> None:
@@ -118,7 +129,7 @@ class StudyExport:
         self._lists = lists or RowLists(client, project, self._settings.concurrency)
         self._spool_folder = spool
         self.progress = progress if progress is not None else ExportProgress()
-        self._pace = Pace(self._settings.cells_per_request, self._settings.concurrency)
+        self._pace = pace or self._settings.pace()
         self._asker = Asker(client, project, self._pace)
         self._events_of = (
             {item.name: project.events_of(item.name) for item in project.instruments}

@@ -6,7 +6,7 @@ from redcap_dagster.extract.copies import (
     check_can_copy,
     publish_copy,
 )
-from redcap_dagster.extract.facts import design_facts, export_facts, request_facts
+from redcap_dagster.extract.facts import design_facts, export_facts, last_pace, request_facts
 from redcap_dagster.extract.fences import FENCE_FACT, fence_of, published_fence
 from redcap_dagster.extract.progress import (
     ExtractState,
@@ -64,6 +64,7 @@ __all__ = [
     "find_rights",
     "is_in_group",
     "is_refusal",
+    "last_pace",
     "publish_copy",
     "published_fence",
     "read_small_table",

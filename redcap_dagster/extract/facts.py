@@ -5,8 +5,9 @@ from importlib.metadata import version
 from typing import Any
 
 from redcap_dagster.api import RequestStats
-from redcap_dagster.export import ExportProgress
+from redcap_dagster.export import ExportProgress, PaceFacts
 from redcap_dagster.project import RedcapProject
+from redcap_dagster.tables import PublishedExtract
 
 
 def design_facts(project: RedcapProject) -> dict[str, Any]:
@@ -24,6 +25,12 @@ def export_facts(progress: ExportProgress) -> dict[str, Any]:
     # Not `asdict`, which makes pairs of a Counter's keys.
     counts = {item.name: getattr(progress, item.name) for item in fields(progress)}
     return {**counts, "replaced_by_column": dict(progress.replaced_by_column)}
+
+
+def last_pace(extract: PublishedExtract | None) -> PaceFacts | None:
+    """How much the server bore when an extract was made; None where no manifest says it."""
+    completeness = None if extract is None else extract.facts.get("completeness")
+    return None if not completeness else PaceFacts(**completeness["pace"])
 
 
 def request_facts(now: RequestStats, before: RequestStats) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from redcap_dagster.export import (
     ChangeFence,
     ExportProgress,
     ExportSettings,
+    PaceFacts,
     StudyExport,
     read_answers,
 )
@@ -73,23 +74,26 @@ class StudyReading:
             specs.append(plan_records_table(self.project, request.instruments))
         return specs
 
-    def open_export(self, spool: Path | None) -> StudyExport:
+    def open_export(self, spool: Path | None, last: PaceFacts | None = None) -> StudyExport:
         """The export of the records, to be used as a context manager.
 
         Args:
             spool: As for `StudyExport`.
+            last: How much the server bore last time; None where that is not known.
         """
         request = self._request
         # Beside the first list of rows; what the answer tells is only needed at the end.
         asking = ThreadPoolExecutor(1, thread_name_prefix="redcap-groups")
         self._groups = asking.submit(ask_or_refused, self._client.export_data_access_groups)
         asking.shutdown(wait=False)
+        settings = ExportSettings(request.concurrency, request.cells_per_request)
         return StudyExport(
             self._client,
             self.project,
             select_records(self._client, self.project, request),
             instruments=request.instruments,
-            settings=ExportSettings(request.concurrency, request.cells_per_request),
+            settings=settings,
+            pace=settings.pace(last),
             spool=spool,
             progress=self._progress,
         )

@@ -7,6 +7,7 @@ from upath import UPath
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.errors import TableError
 from redcap_dagster.export import spool_folder
+from redcap_dagster.extract.facts import last_pace
 from redcap_dagster.extract.progress import TellProgress
 from redcap_dagster.extract.reading import StudyReading
 from redcap_dagster.extract.request import WHOLE_STUDY, ExtractRequest
@@ -51,10 +52,11 @@ def extract_study(
     shelf = to_location(out_dir)
     reading = StudyReading(client, request, progress)
     project = reading.project
-    _refuse_another_project(shelf, project)
+    last = find_extract(shelf)
+    _refuse_another_project(shelf, last, project)
     # Values as they are in REDCap do not take the place of de-identified ones.
     tables_that_may_stay(shelf, None, ())
-    with reading.open_export(spool_folder(shelf)) as export:
+    with reading.open_export(spool_folder(shelf), last_pace(last)) as export:
         while True:
             pieces = reading.pieces(export)  # they are on their way while the tables are laid out
             with ExtractWriter(shelf, project, reading.specs) as writer:
@@ -70,9 +72,10 @@ def extract_study(
                     return extract
 
 
-def _refuse_another_project(shelf: Location, project: RedcapProject) -> None:
-    extract = find_extract(shelf)
-    there = None if extract is None else extract.facts.get("project_id")
+def _refuse_another_project(
+    shelf: Location, last: PublishedExtract | None, project: RedcapProject
+) -> None:
+    there = None if last is None else last.facts.get("project_id")
     if there is not None and there != project.info.project_id:
         raise TableError(
             f"{shelf} holds an extract of project {there}, and this is project "

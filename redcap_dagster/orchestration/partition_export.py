@@ -144,6 +144,7 @@ class PartitionExport:
             instruments=self._instruments,
             settings=step.settings,
             lists=step.lists,
+            pace=step.pace,
             # What REDCap sent does not lie beside de-identified tables, not even for a while.
             spool=spool_folder(None if step.deidentifier else step.study.out_dir),
         )

@@ -7,7 +7,8 @@ from functools import cached_property
 import dagster as dg
 
 from redcap_dagster.api import RedcapClient
-from redcap_dagster.export import ExportSettings, RowLists
+from redcap_dagster.export import ExportSettings, Pace, RowLists
+from redcap_dagster.extract import last_pace
 from redcap_dagster.orchestration.deidentification import plan_deidentifier
 from redcap_dagster.orchestration.kinds import PARTITIONED_KINDS, RECORD_KINDS, TableKind
 from redcap_dagster.orchestration.record_changes import plan_record_changes_table
@@ -15,7 +16,7 @@ from redcap_dagster.orchestration.study import StudyAssets
 from redcap_dagster.orchestration.translator import RedcapTableProps
 from redcap_dagster.privacy import Deidentifier
 from redcap_dagster.project import RedcapProject
-from redcap_dagster.tables import TableSpec, plan_records_table, plan_tables
+from redcap_dagster.tables import TableSpec, find_extract, plan_records_table, plan_tables
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,12 @@ class Step:
     def lists(self) -> RowLists:
         """The lists of rows of its partitions' exports, which follow each other."""
         return RowLists(self.client, self.live, self.settings.concurrency)
+
+    @cached_property
+    def pace(self) -> Pace:
+        """How much its exports ask for at once, to begin with what the server bore last time."""
+        partition_key, _ = self.plan()[-1]
+        return self.settings.pace(last_pace(find_extract(self.study.shelf(partition_key))))
 
     def plan(self) -> list[tuple[str | None, list[dg.AssetKey]]]:
         """The selected assets by the partition they are published in; None for the study's own."""

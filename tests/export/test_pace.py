@@ -114,7 +114,7 @@ def test_a_size_never_falls_to_nothing_nor_rises_above_the_budget() -> None:
 
 def test_the_last_requests_end_together() -> None:
     now = [0.0]
-    pace = Pace(400_000, 4, lambda: now[0])
+    pace = Pace(400_000, 4, clock=lambda: now[0])
     pace.answered(400_000, 1.0)
     with pace.under_way(400_000), pace.under_way(200_000):
         now[0] += 0.5  # half of the one is there, and all of the other
@@ -143,3 +143,15 @@ def test_requests_that_were_not_planned_do_not_make_the_rest_smaller() -> None:
     with pace.under_way(50_000):
         pass
     assert pace.next_cells(1_600_000)[0] == 400_000
+
+
+def test_it_begins_with_what_the_server_bore_last_time() -> None:
+    pace = Pace(400_000, 4, Pace(400_000, 4).facts)
+    assert sizes(pace, 3) == [400_000, 200_000, 100_000]
+    pace.answered(200_000, 0.6)
+    assert sizes(Pace(400_000, 4, pace.facts), 2) == [400_000, 200_000]
+    assert sizes(Pace(200_000, 4, pace.facts), 2) == [200_000, 200_000]
+    limited = Pace(400_000, 4)
+    limited.answered(90_000, 0.2)
+    limited.refused(200_000)
+    assert sizes(Pace(400_000, 4, limited.facts), 4) == [100_000] * 4

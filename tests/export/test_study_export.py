@@ -24,6 +24,7 @@ from redcap_dagster.export import (
     read_design,
     read_row_list,
 )
+from redcap_dagster.extract import ExtractRequest, extract_study
 from tests.export.conftest import Serve, Served, rows_of
 
 
@@ -430,6 +431,20 @@ def test_a_server_that_refuses_large_answers_is_asked_for_less(serve: Serve) -> 
     study.emulator.faults.clear()
     assert export.progress.batches_split > 0
     assert rows == study.whole_export()
+
+
+def test_what_a_server_refused_is_not_tried_again_by_the_next_extract(
+    serve: Serve, tmp_path: Path
+) -> None:
+    study = serve("everything", records=120)
+    study.emulator.faults.add("memory", cells=1500, content="record")
+    request = ExtractRequest(cells_per_request=4_000)
+    first, second = (extract_study(study.client, tmp_path, request) for _ in range(2))
+    assert first.facts["export"]["batches_split"] > 0
+    assert second.facts["export"]["batches_split"] == 0
+    assert {name: table.sha256 for name, table in second.tables.items()} == {
+        name: table.sha256 for name, table in first.tables.items()
+    }
 
 
 def test_a_server_that_is_away_is_asked_for_the_first_of_the_design_only(serve: Serve) -> None:
