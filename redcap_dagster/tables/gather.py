@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
-_ROWS = 1_000
+_ROWS = 6_000
 _CELLS = 2_000_000
 """A piece with either is worth splitting: 2,000,000 cells are about 20 MB of text."""
 
