@@ -30,7 +30,11 @@ def export_facts(progress: ExportProgress) -> dict[str, Any]:
 def last_pace(extract: PublishedExtract | None) -> PaceFacts | None:
     """How much the server bore when an extract was made; None where no manifest says it."""
     completeness = None if extract is None else extract.facts.get("completeness")
-    return None if not completeness else PaceFacts(**completeness["pace"])
+    pace = (completeness or {}).get("pace") or {}
+    known = [item.name for item in fields(PaceFacts)]  # another version's may be others
+    if not pace.keys() >= {*known}:
+        return None
+    return PaceFacts(**{name: pace[name] for name in known})
 
 
 def request_facts(now: RequestStats, before: RequestStats) -> dict[str, Any]:

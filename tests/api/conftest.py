@@ -3,6 +3,7 @@
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from urllib.parse import parse_qsl
 
@@ -22,12 +23,17 @@ class ScriptedServer:
         requests: Form fields of each request, in the order they came.
         heads: Request line and headers of each request.
         bodies: Body of each request as it came.
+        pause_s: Seconds before each answer.
+        most_at_once: The most requests that waited for their answers at one time.
     """
 
     def __init__(self) -> None:
         self.requests: list[list[tuple[str, str]]] = []
         self.heads: list[str] = []
         self.bodies: list[bytes] = []
+        self.pause_s = 0.0
+        self.most_at_once = 0
+        self._now = 0
         self._script: list[bytes] = []
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -83,6 +89,11 @@ class ScriptedServer:
                     parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
                 )
                 answer = self._script.pop(0) if len(self._script) > 1 else self._script[0]
+                self._now += 1
+                self.most_at_once = max(self.most_at_once, self._now)
+            time.sleep(self.pause_s)
+            with self._lock:
+                self._now -= 1
             if answer == RESET:
                 linger = struct.pack("ii", 1, 0)
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)

@@ -317,6 +317,32 @@ def test_one_client_serves_many_threads(make_client: Any, server: Any) -> None:
     )
 
 
+def test_a_limited_client_has_no_more_requests_under_way(make_client: Any, server: Any) -> None:
+    client = make_client().with_concurrency(2)
+    server.answers(server.http("record_id\n1\n"))
+    server.pause_s = 0.02
+
+    with ThreadPoolExecutor(8) as threads:
+        bodies = list(threads.map(lambda _: client.export_records_csv(), range(20)))
+
+    assert bodies == [b"record_id\n1\n"] * 20
+    assert server.most_at_once == 2
+    assert client.stats.requests == 20
+
+
+def test_a_limited_client_is_the_same_client(make_client: Any, server: Any) -> None:
+    client = make_client()
+    server.answers(server.http("record_id\n1\n"))
+    client.with_concurrency(3).export_records_csv()
+
+    assert client.stats.requests == 1
+    assert client.with_concurrency(3).api_url == client.api_url
+    narrow = client.with_concurrency(1)
+    assert narrow.with_concurrency(3)._sender is narrow._sender
+    with pytest.raises(ConfigError, match="concurrency must be at least 1"):
+        client.with_concurrency(0)
+
+
 def test_a_client_shows_its_address_and_nothing_else(make_client: Any, server: Any) -> None:
     with make_client() as client:
         assert repr(client) == str(client) == f"RedcapClient('{server.url}')"
