@@ -165,7 +165,10 @@ class BlockList:
 
     def _cut_off(self, pace: Pace) -> Block:
         first = self._next_record
-        cut = self._cutter.cut(first, *pace.next_cells(self._cutter.cells_from(first)))
+        cells, others = pace.next_cells(self._cutter.cells_from(first))
+        cut = self._cutter.cut(first, cells, others)
+        if cells > others and not pace.may_send(cells, cut.largest):
+            cut = self._cutter.cut(first, others)
         pace.plan(sum(part.cells for part in cut.parts))
         self._next_record = cut.last
         rows = self._cutter.rows

@@ -95,11 +95,21 @@ class Pace:
             share = (left + self._planned + self._cells_under_way()) / self._concurrency
             shown = self._shown()
             others = _even(shown, left, share)
-            size = self._untried(shown)
-            if size is None or (first := _even(size, left, share)) <= shown:
-                return others, others
-            self._on_trial[size] = 0
-            return first, others
+            untried = self._untried(shown)
+            first = others if untried is None else _even(untried, left, share)
+            return (first, others) if self._begins_trial(first) else (others, others)
+
+    def may_send(self, given: int, cells: int) -> bool:
+        """Whether a request may be sent that has fewer cells than it was given.
+
+        It is then the trial of its own size, unless that was answered or is on trial already.
+        """
+        with self._lock:
+            size = self._size_of(given)
+            if size == self._size_of(cells):
+                return True
+            self._on_trial.pop(size, None)
+            return cells <= self._shown() or self._begins_trial(cells)
 
     def plan(self, cells: int) -> None:
         """Requests for so many cells will be sent."""
@@ -164,11 +174,24 @@ class Pace:
         sizes = (size for size in self._sizes if shown < size <= limit)
         return next((size for size in sizes if size not in self._on_trial), None)
 
+    def _begins_trial(self, cells: int) -> bool:
+        """Put a size on trial that was not answered; false where it is, or was answered."""
+        size = self._size_of(cells)
+        if cells <= self._shown() or size in self._on_trial:
+            return False
+        self._on_trial[size] = 0
+        return True
+
+    def _size_of(self, cells: int) -> int:
+        """The size that a request is a trial of; the first one for all that are not larger."""
+        sizes = (self._first, *self._sizes)
+        return min((size for size in sizes if cells <= size), default=self._most)
+
     def _end_trials(self, cells: int) -> None:
         """An answer ends its own trial, and in time those that came to nothing."""
         is_own = cells > self._largest_answer
         for size, answers in tuple(self._on_trial.items()):
-            if (is_own and size / _GROWTH < cells <= size) or answers >= _MOST_ANSWERS_ON_TRIAL:
+            if (is_own and size == self._size_of(cells)) or answers >= _MOST_ANSWERS_ON_TRIAL:
                 del self._on_trial[size]
             else:
                 self._on_trial[size] = answers + 1

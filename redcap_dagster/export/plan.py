@@ -85,6 +85,11 @@ class Block:
     last: int
     parts: tuple[Part, ...]
 
+    @property
+    def largest(self) -> int:
+        """Cells of the largest answer; 0 for none."""
+        return max((part.cells for part in self.parts), default=0)
+
 
 @dataclass(frozen=True)
 class ExportPlan:

@@ -155,3 +155,21 @@ def test_it_begins_with_what_the_server_bore_last_time() -> None:
     limited.answered(90_000, 0.2)
     limited.refused(200_000)
     assert sizes(Pace(400_000, 4, limited.facts), 4) == [100_000] * 4
+
+
+def test_a_request_that_came_out_smaller_is_the_trial_of_its_own_size() -> None:
+    pace = Pace(400_000, 4)
+    assert pace.next_cells(MUCH) == (400_000, 100_000)
+    assert pace.may_send(400_000, 170_000)
+    assert pace.next_cells(MUCH) == (400_000, 100_000)  # which nobody has tried
+    assert not pace.may_send(400_000, 180_000)  # a second one, and the first was not answered
+    pace.answered(170_000, 0.3)
+    first, others = pace.next_cells(MUCH)
+    assert first == 400_000 and 169_000 < others <= 170_000
+
+
+def test_a_request_that_came_out_no_larger_than_the_others_is_no_trial() -> None:
+    pace = Pace(400_000, 4)
+    assert pace.next_cells(MUCH) == (400_000, 100_000)
+    assert pace.may_send(400_000, 90_000)
+    assert sizes(pace, 3) == [400_000, 200_000, 100_000]
