@@ -165,7 +165,8 @@ def test_a_request_that_came_out_smaller_is_the_trial_of_its_own_size() -> None:
     assert not pace.may_send(400_000, 180_000)  # a second one, and the first was not answered
     pace.answered(170_000, 0.3)
     first, others = pace.next_cells(MUCH)
-    assert first == 400_000 and 169_000 < others <= 170_000
+    assert first == 400_000
+    assert 169_000 < others <= 170_000
 
 
 def test_a_request_that_came_out_no_larger_than_the_others_is_no_trial() -> None:
