@@ -27,6 +27,8 @@ from redcap_dagster.tables import (
 )
 
 _SPLITTING_THREADS = 2
+_CELLS_SPLIT_AT_ONCE = 5_000_000
+"""More than for files: all of it is held in memory anyway, and splitting costs by the column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ def read_study(
 
 def _read_tables(reading: StudyReading, export: StudyExport) -> dict[str, pa.Table]:
     """The tables of one pass of the export."""
-    pieces = reading.pieces(export)
+    pieces = reading.pieces(export, cells=_CELLS_SPLIT_AT_ONCE)
     specs = {spec.name: spec for spec in reading.specs}
     records = specs.pop(RECORDS, None)
     splitter = ChunkSplitter(reading.project, list(specs.values()))

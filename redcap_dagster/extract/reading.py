@@ -98,13 +98,17 @@ class StudyReading:
             progress=self._progress,
         )
 
-    def pieces(self, export: StudyExport) -> Iterator[pa.Table]:
+    def pieces(self, export: StudyExport, **sizes: int) -> Iterator[pa.Table]:
         """What comes, in pieces that are worth splitting; tells how far it is.
 
         It is asked for from now on.
+
+        Args:
+            export: What was opened.
+            sizes: As for `gather_chunks`.
         """
         self._groups.result()  # a server that does not answer is better known before than after
-        return gather_chunks(self._told(export.chunks(looks_ahead=True)))
+        return gather_chunks(self._told(export.chunks(looks_ahead=True)), **sizes)
 
     def facts(self, export: StudyExport) -> dict[str, Any]:
         """What the manifest says, when the export is settled. No values, ids or tokens."""
