@@ -27,6 +27,7 @@ _INSTANCES = 1 << 16
 EVENT_COLUMN = "redcap_event_name"
 INSTRUMENT_COLUMN = "redcap_repeat_instrument"
 INSTANCE_COLUMN = "redcap_repeat_instance"
+_ROW_COLUMNS = frozenset({EVENT_COLUMN, INSTRUMENT_COLUMN, INSTANCE_COLUMN})
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,8 @@ class RowKeySpace:
         Raises:
             AnswerError: A row is of an event, instrument or instance that cannot be.
         """
+        if not _ROW_COLUMNS.intersection(table.column_names):
+            return record_numbers * self.stride  # a record has one row
         events = _codes(table, EVENT_COLUMN, self.events)
         instruments = _codes(table, INSTRUMENT_COLUMN, self.instruments)
         instances = _instances(table)
