@@ -1,6 +1,7 @@
 """Reads a study's design from REDCap: eight small requests, no data of participants."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.project import ProjectAnswers, RedcapProject, parse_project
@@ -30,24 +31,26 @@ def read_answers(client: RedcapClient, *, concurrency: int = 4) -> ProjectAnswer
     Raises:
         ApiError: REDCap did not answer, or refused.
     """
+    # First and alone: where REDCap cannot be reached, nothing else is asked and waited for.
+    info = client.export_project_info()
+    has_events = bool(int(info.get("is_longitudinal") or 0))
+    has_repeats = bool(int(info.get("has_repeating_instruments_or_events") or 0))
+    # What a project has none of, it is not asked for: REDCap answers with an error.
+    asks: dict[str, Any] = {
+        "redcap_version": client.export_version,
+        "metadata": client.export_metadata,
+        "instruments": client.export_instruments,
+        "arms": client.export_arms if has_events else list,
+        "events": client.export_events if has_events else list,
+        "form_event_mappings": client.export_form_event_mappings if has_events else list,
+        "repeating_instruments_events": (
+            client.export_repeating_instruments_events if has_repeats else list
+        ),
+    }
     pool = ThreadPoolExecutor(concurrency, thread_name_prefix="redcap-design")
     try:
-        asked_info = pool.submit(client.export_project_info)
-        asked_version = pool.submit(client.export_version)
-        asked = {
-            "metadata": pool.submit(client.export_metadata),
-            "instruments": pool.submit(client.export_instruments),
-        }
-        info = asked_info.result()
-        # What a project has none of, it is not asked for: REDCap answers with an error.
-        if int(info.get("is_longitudinal") or 0):
-            asked["arms"] = pool.submit(client.export_arms)
-            asked["events"] = pool.submit(client.export_events)
-            asked["form_event_mappings"] = pool.submit(client.export_form_event_mappings)
-        if int(info.get("has_repeating_instruments_or_events") or 0):
-            repeats = pool.submit(client.export_repeating_instruments_events)
-            asked["repeating_instruments_events"] = repeats
-        lists = {name: future.result() for name, future in asked.items()}
-        return ProjectAnswers(asked_version.result(), info, **lists)
+        asked = {name: pool.submit(ask) for name, ask in asks.items()}
+        answers = {name: future.result() for name, future in asked.items()}
     finally:
         pool.shutdown(cancel_futures=True)
+    return ProjectAnswers(project_info=info, **answers)

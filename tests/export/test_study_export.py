@@ -6,7 +6,6 @@ import os
 import random
 import signal
 import threading
-from collections import Counter
 from pathlib import Path
 from typing import Any, get_args
 
@@ -447,11 +446,10 @@ def test_what_a_server_refused_is_not_tried_again_by_the_next_extract(
     }
 
 
-def test_a_server_that_is_away_is_asked_for_the_first_of_the_design_only(serve: Serve) -> None:
+def test_a_server_that_is_away_is_asked_for_one_thing_only(serve: Serve) -> None:
     study = serve("classic")
     study.emulator.requests.clear()
     study.emulator.faults.add("status", code=503)
     with pytest.raises(ServerError):
         read_design(study.client)
-    asked = Counter(item.content for item in study.emulator.requests)
-    assert asked == dict.fromkeys(("project", "version", "metadata", "instrument"), 5)
+    assert [item.content for item in study.emulator.requests] == ["project"] * 5
