@@ -20,9 +20,10 @@ from redcap_dagster.export.progress import ExportProgress
 from redcap_dagster.export.row_keys import RowKeySpace, RowList
 from redcap_dagster.export.row_list import RowLists, read_row_list
 from redcap_dagster.export.selection import RecordSelection, record_bucket
+from redcap_dagster.export.settings import ExportSettings
 from redcap_dagster.export.shares import DEFAULT_CELLS_PER_REQUEST, select_instruments
 from redcap_dagster.export.spool import spool_folder
-from redcap_dagster.export.study_export import ExportSettings, StudyExport
+from redcap_dagster.export.study_export import StudyExport
 
 __all__ = [
     "DEFAULT_CELLS_PER_REQUEST",

@@ -19,7 +19,7 @@ import pyarrow as pa
 from typing_extensions import Self
 
 from redcap_dagster.api import RedcapClient
-from redcap_dagster.errors import ConfigError, ExportError, RequestRejectedError
+from redcap_dagster.errors import ExportError, RequestRejectedError
 from redcap_dagster.export.asking import Ask, Asker, Sent
 from redcap_dagster.export.assemble import (
     Rows,
@@ -30,12 +30,12 @@ from redcap_dagster.export.assemble import (
 from redcap_dagster.export.blocks import Block, BlockList
 from redcap_dagster.export.changes import ChangeFence, read_changes, read_fence
 from redcap_dagster.export.design import read_design
-from redcap_dagster.export.pace import Pace, PaceFacts
+from redcap_dagster.export.pace import Pace
 from redcap_dagster.export.progress import ExportProgress
 from redcap_dagster.export.row_keys import RowList, count_distinct
 from redcap_dagster.export.row_list import RowLists
 from redcap_dagster.export.selection import RecordSelection
-from redcap_dagster.export.shares import DEFAULT_CELLS_PER_REQUEST
+from redcap_dagster.export.settings import ExportSettings
 from redcap_dagster.export.side_by_side import Fetching, SideBySide
 from redcap_dagster.export.spool import Answer, Spool
 from redcap_dagster.project import RedcapProject
@@ -47,33 +47,6 @@ Result = TypeVar("Result")
 _MOST_ROUNDS = 8
 _HELD_CELLS = 4_000_000
 """Cells of blocks that are under way or wait to be taken, about 40 MB of text."""
-
-
-@dataclass(frozen=True)
-class ExportSettings:
-    """How an export is cut, and how much of it runs at once.
-
-    Attributes:
-        concurrency: Requests side by side, at least 1.
-        cells_per_request: Cells that one request asks for at most.
-    """
-
-    concurrency: int = 4
-    cells_per_request: int = DEFAULT_CELLS_PER_REQUEST
-
-    def __post_init__(self) -> None:
-        if self.concurrency < 1:
-            raise ConfigError("concurrency must be at least 1.")
-        if self.cells_per_request < 1:
-            raise ConfigError("cells_per_request must be at least 1.")
-
-    def pace(self, last: PaceFacts | None = None) -> Pace:
-        """How much a request asks for.
-
-        Args:
-            last: What it came to last time; None where that is not known.
-        """
-        return Pace(self.cells_per_request, self.concurrency, last)
 
 
 class StudyExport:

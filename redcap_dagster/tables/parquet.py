@@ -19,7 +19,7 @@ _READ_BYTES = 1 << 20
 _BYTES_OF_ONE_PAGE = 1_000_000
 """A column of a row group below this has one page, wherever its pieces begin: pages hold a MiB."""
 
-_TALL_GROUP = 8_192
+_TALL_GROUP = 4_096
 """Rows below which a row group is packed by snappy: zstd prepares itself for each page anew, and
 would take half the time that a table of 5,000 columns needs, to save a tenth of the bytes."""
 

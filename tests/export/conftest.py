@@ -14,7 +14,7 @@ from redcap_dagster.api import RedcapClient, RetryPolicy
 from redcap_dagster.emulator import RedcapEmulator, synthetic_project
 from redcap_dagster.emulator.asked import AskedRequest
 from redcap_dagster.emulator.synthetic.shapes import Shape
-from redcap_dagster.export import StudyExport, read_design
+from redcap_dagster.export import ExportSettings, StudyExport, read_design
 from redcap_dagster.project import RedcapProject, plan_export_columns
 
 Row = dict[str, str]
@@ -86,3 +86,7 @@ def serve(serve_xml: ServeXml) -> Serve:
         return serve_xml(synthetic_project(records, seed=3, shape=shape, columns=columns))
 
     return _serve
+
+
+def small(cells: int) -> ExportSettings:
+    return ExportSettings(cells_per_request=cells)

@@ -1,0 +1,138 @@
+"""What a killed export has left is taken up, and lies for its owner alone."""
+
+import itertools
+import multiprocessing
+import os
+import random
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from redcap_dagster.api import RedcapClient
+from redcap_dagster.export import (
+    StudyExport,
+    read_design,
+    read_row_list,
+)
+from tests.export.conftest import Serve, rows_of, small
+
+
+def test_a_finished_part_is_not_asked_for_again(serve: Serve, tmp_path: Path) -> None:
+    study = serve("everything", records=60)
+    settings = small(1_500)
+    with StudyExport(study.client, study.project, settings=settings, spool=tmp_path) as export:
+        next(export.chunks())  # and leave it there
+    first = len(study.record_requests())
+    changed = read_row_list(study.client, study.project).record_ids[0]
+    study.client.import_records(
+        [
+            {
+                "record_id": changed,
+                "redcap_event_name": study.project.events[0].unique_name,
+                "enrolment_complete": "1",
+            }
+        ],
+        overwrite_behavior="overwrite",
+    )
+    study.record_requests()
+    with StudyExport(study.client, study.project, settings=settings, spool=tmp_path) as export:
+        rows = rows_of(export)
+        assert export.settle()
+        resumed = export.progress.batches_resumed
+        export.done()
+    assert resumed > 0
+    assert sorted(map(str, rows)) == sorted(map(str, study.whole_export()))
+    assert len(study.record_requests()) == export.progress.batches_done - resumed
+    assert first >= resumed
+    assert not list(tmp_path.glob("*/*.answers"))
+
+
+def test_what_is_kept_on_disk_is_for_its_owner_alone(serve: Serve, tmp_path: Path) -> None:
+    study = serve("classic")
+    with StudyExport(study.client, study.project, spool=tmp_path / "spool") as export:
+        rows_of(export)
+        paths = [tmp_path / "spool", *(tmp_path / "spool").rglob("*")]
+        assert any(path.suffix == ".answers" for path in paths)
+        for path in paths:
+            if path.name != "lock":
+                assert path.stat().st_mode & 0o077 == 0, path.name
+
+
+def test_the_same_export_twice_at_once_keeps_its_answers_apart(
+    serve: Serve, tmp_path: Path
+) -> None:
+    study = serve("classic")
+    with (
+        StudyExport(study.client, study.project, spool=tmp_path) as first,
+        StudyExport(study.client, study.project, spool=tmp_path) as second,
+    ):
+        assert rows_of(first) == rows_of(second) == study.whole_export()
+        assert first.settle()
+        assert second.settle()
+        first.done()
+        assert len(list(tmp_path.glob("*/*.answers"))) == second.progress.batches_done
+    assert not list(tmp_path.iterdir())
+
+
+def test_another_export_that_ends_meanwhile_does_not_end_this_one(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = serve("classic")
+    found = Path.glob
+
+    def find_then_remove(folder: Path, pattern: str) -> Any:
+        for path in found(folder, pattern):
+            path.unlink()
+            yield path
+
+    (tmp_path / "another").mkdir()
+    (tmp_path / "another" / "export.json").touch()
+    monkeypatch.setattr(Path, "glob", find_then_remove)
+    with StudyExport(study.client, study.project, spool=tmp_path):
+        assert not list((tmp_path / "another").iterdir())
+
+
+def run_and_die(url: str, token: str, spool: Path, out: Path, seconds: float) -> None:
+    """One attempt of an export in a process of its own, which is killed after some time."""
+    with RedcapClient(url, token, requests_per_minute=60_000) as client:
+        project = read_design(client)
+        if seconds:
+            signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+        with StudyExport(client, project, settings=small(2_000), spool=spool) as export:
+            text = repr(rows_of(export))
+            assert export.settle()
+            signal.setitimer(signal.ITIMER_REAL, 0)  # what has written its rows was not killed
+            out.write_text(f"{export.progress.batches_resumed}\n{text}", encoding="utf-8")
+            export.done()
+
+
+def test_an_export_that_is_killed_again_and_again_comes_to_the_same(
+    serve: Serve, tmp_path: Path
+) -> None:
+    study = serve("everything", records=150)
+    study.emulator.faults.add("latency", seconds=0.02, content="record")
+    expected = repr(study.whole_export())
+    spawn = multiprocessing.get_context("spawn")
+    chance = random.Random(11)  # noqa: S311 - no secret
+    out = tmp_path / "rows"
+    killed = 0
+    for attempt in itertools.count():
+        seconds = 0.0 if attempt == 6 else chance.uniform(0.05, 0.5)
+        worker = spawn.Process(
+            target=run_and_die,
+            args=(study.emulator.url, study.token, tmp_path / "spool", out, seconds),
+        )
+        worker.start()
+        worker.join()
+        if worker.exitcode == 0:
+            break
+        assert worker.exitcode == -signal.SIGKILL
+        assert not out.exists()
+        killed += 1
+    resumed, text = out.read_text(encoding="utf-8").split("\n", 1)
+    assert killed > 0
+    assert int(resumed) > 0
+    assert text == expected
