@@ -4,6 +4,7 @@
 
     <shelf>/current                  link to the extract that readers see
     <shelf>/extracts/<extract_id>/   <table>.parquet for each table, and manifest.json
+    <shelf>/.gitignore               keeps patient data out of a repository that the shelf lies in
 
 Only this module knows these names. A folder appears under `extracts` whole, and `current` changes
 in one step, so that a reader sees an old extract or a new one, and nothing between.
@@ -20,10 +21,11 @@ from redcap_dagster.errors import TableError
 from redcap_dagster.tables.location import Location
 from redcap_dagster.tables.manifest import PublishedExtract
 from redcap_dagster.tables.parquet import sync_folder
-from redcap_dagster.tables.staging import OWNER_ONLY, Staging, folder_lock
+from redcap_dagster.tables.staging import FILE_OF_OWNER, OWNER_ONLY, Staging, folder_lock
 
 _CURRENT = "current"
 _EXTRACTS = "extracts"
+_IGNORE = ".gitignore"
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,19 @@ class FolderShelf:
         """
         self.location.mkdir(parents=True, exist_ok=True, mode=OWNER_ONLY)
         with folder_lock(self.location):
+            self._keep_out_of_git()
             if (self.location / _EXTRACTS / extract_id).exists():
                 raise TableError(
                     f"Extract {extract_id} has been published in {self.location} before."
                 )
             return Staging.make(self.location, extract_id)
+
+    def _keep_out_of_git(self) -> None:
+        """Until something is published; then the file is its owner's matter."""
+        ignore = self.location / _IGNORE
+        if self.current() is None and not ignore.exists():
+            ignore.write_text("*\n")
+            ignore.chmod(FILE_OF_OWNER)
 
     @contextmanager
     def turn(self, staging: Staging) -> Iterator["FolderTurn"]:

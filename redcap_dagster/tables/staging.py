@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from redcap_dagster.errors import TableError
 
 OWNER_ONLY = 0o700
+FILE_OF_OWNER = 0o600
 LONGEST_WAIT_S = 300.0
 """How long one extract waits for others that are being published."""
 
@@ -71,7 +72,7 @@ def folder_lock(root: Path) -> Iterator[None]:
     Raises:
         TableError: Another process keeps the folder for minutes.
     """
-    lock = FileLock(root / ".lock", mode=0o600, thread_local=False)
+    lock = FileLock(root / ".lock", mode=FILE_OF_OWNER, thread_local=False)
     try:
         lock.acquire(timeout=LONGEST_WAIT_S)
     except Timeout:
@@ -86,7 +87,7 @@ def folder_lock(root: Path) -> Iterator[None]:
 
 
 def _owner_lock(root: Path, extract_id: str) -> FileLock:
-    return FileLock(root / f"{_PREFIX}{extract_id}.lock", mode=0o600, thread_local=False)
+    return FileLock(root / f"{_PREFIX}{extract_id}.lock", mode=FILE_OF_OWNER, thread_local=False)
 
 
 def _remove_abandoned(root: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import stat
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -141,6 +142,23 @@ def test_only_the_owner_may_read_what_was_published(tmp_path: Path, project: Red
         (path.is_dir(), stat.S_IMODE(path.stat().st_mode)) for path in (shelf, *shelf.rglob("*"))
     }
     assert modes == {(True, 0o700), (False, 0o600)}
+
+
+def test_git_leaves_a_shelf_alone_until_its_owner_says_otherwise(
+    tmp_path: Path, project: RedcapProject
+) -> None:
+    git = ("git", "-C", str(tmp_path))
+    subprocess.run((*git, "init", "--quiet"), check=True)
+    shelf = tmp_path / "data" / "shelf"
+    with ExtractWriter(shelf, project, plan_tables(project)) as writer:
+        writer.publish()
+    subprocess.run((*git, "add", "."), check=True)
+    assert subprocess.check_output((*git, "ls-files")) == b""
+
+    (shelf / ".gitignore").unlink()
+    with ExtractWriter(shelf, project, plan_tables(project)) as writer:
+        writer.publish()
+    assert not (shelf / ".gitignore").exists()
 
 
 def test_other_readers_find_the_same_types(

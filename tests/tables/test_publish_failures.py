@@ -20,13 +20,15 @@ from redcap_dagster.tables import (
 )
 from tests.tables.visits import USERS, MakeChunk, export
 
+STAYS = {".lock", ".gitignore"}
+
 
 def files(folder: Path) -> set[str]:
-    """Everything below a folder but the lock, links as they are."""
+    """Everything below a folder but what stays on a shelf, links as they are."""
     return {
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")
-        if path.name != ".lock" and not path.is_dir()
+        if path.name not in STAYS and not path.is_dir()
     }
 
 
@@ -100,7 +102,7 @@ def test_a_publication_that_fails_at_its_last_step_changes_nothing_for_readers(
     with ExtractWriter(tmp_path, project, plan_tables(project), extract_id="two") as writer:
         writer.publish()
     assert {path.name for path in (tmp_path / "extracts").iterdir()} == {"one", "two"}
-    assert {path.name for path in tmp_path.iterdir()} - {".lock"} == {"current", "extracts"}
+    assert {path.name for path in tmp_path.iterdir()} - STAYS == {"current", "extracts"}
 
 
 KILLED = """
@@ -136,7 +138,7 @@ def test_the_next_extract_clears_away_after_a_process_that_was_killed(
     with ExtractWriter(shelf, project, plan_tables(project), extract_id="after") as writer:
         assert not (shelf / ".staging-killed").exists()
         writer.publish()
-    assert {path.name for path in shelf.iterdir()} - {".lock"} == {"current", "extracts"}
+    assert {path.name for path in shelf.iterdir()} - STAYS == {"current", "extracts"}
 
 
 def test_a_folder_that_cannot_be_written_is_one_clear_sentence(
@@ -162,7 +164,7 @@ def test_names_are_taken_once_and_are_names_of_files(
             writer.publish({"tables": {}})
     with pytest.raises(TableError, match="inside its with block"):
         writer.write_table("users", USERS)
-    assert {path.name for path in tmp_path.iterdir()} <= {".lock"}
+    assert {path.name for path in tmp_path.iterdir()} <= STAYS
 
 
 def test_a_changed_missing_or_strange_file_is_found(tmp_path: Path, project: RedcapProject) -> None:
