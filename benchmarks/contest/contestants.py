@@ -36,27 +36,43 @@ FRAME_FLOOR = "floor to a frame"
 REQUESTERS_FLOOR = "four bare requesters"
 TYPED, RAW = "typed", "raw and typed"
 FRAMES = "typed to frames"
+FLOORS = (FLOOR, FRAME_FLOOR, REQUESTERS_FLOOR)
 PYCAP, PANDAS = "chunks of PyCap", "requests and pandas"
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a contestant works.
+    """Where a contestant works, and what the floors know before their clock starts.
 
     Attributes:
         port: The server's.
         workload: What it serves.
         folder: For what is written.
+        types: Type of each column of the flat export, for a floor; none for others.
     """
 
     port: int
     workload: Workload
     folder: Path
+    types: Mapping[str, pa.DataType]
 
     @property
     def url(self) -> str:
         """Address of the API."""
         return f"http://127.0.0.1:{self.port}/api/"
+
+
+def column_types(workload: Workload) -> dict[str, pa.DataType]:
+    """Type of each column of the flat export, in its order."""
+    project = parse_project(make_answers(workload))
+    types = {
+        column.name: column.arrow_type
+        for spec in plan_tables(project)
+        for column in spec.columns
+        if column.source
+    }
+    names = [column.name for column in plan_export_columns(project)]
+    return {name: types.get(name, pa.string()) for name in names} | {RECORD_ID: pa.string()}
 
 
 def run_floor(place: Place) -> None:
@@ -78,15 +94,6 @@ def run_frame_floor(place: Place) -> None:
 @contextmanager
 def open_stream(place: Place) -> Iterator[csv.CSVStreamingReader]:
     """The whole flat export as a stream of typed batches, from a bare socket."""
-    project = parse_project(make_answers(place.workload))
-    types = {
-        column.name: column.arrow_type
-        for spec in plan_tables(project)
-        for column in spec.columns
-        if column.source
-    }
-    keys = [column.name for column in plan_export_columns(project) if column.instrument is None]
-    types |= dict.fromkeys([RECORD_ID, *keys], pa.string())
     body = urlencode({"token": TOKEN, "content": "record", "format": "csv"}).encode()
     head = f"POST /api/ HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     with socket.create_connection(("127.0.0.1", place.port)) as connection:
@@ -99,7 +106,9 @@ def open_stream(place: Place) -> Iterator[csv.CSVStreamingReader]:
             yield csv.open_csv(
                 Bounded(file, length),
                 read_options=csv.ReadOptions(block_size=_BLOCK_BYTES),
-                convert_options=csv.ConvertOptions(column_types=types, strings_can_be_null=True),
+                convert_options=csv.ConvertOptions(
+                    column_types=place.types, strings_can_be_null=True
+                ),
             )
 
 
@@ -137,8 +146,7 @@ def run_frames(place: Place) -> None:
     """`read_study`, then every typed table as a frame."""
     with open_client(place) as client:
         study = read_study(client, ExtractRequest(with_records=False))
-    project = parse_project(make_answers(place.workload))
-    frames = [study.frame(spec.name) for spec in plan_tables(project)]
+    frames = {name: study.frame(name) for name in study.tables}
     if not frames:
         raise SystemExit("no frames")
 
@@ -167,8 +175,7 @@ def run_pandas(place: Place) -> None:
 
 def run_requesters(place: Place) -> None:
     """Four threads that know the ids and the limit, and only read."""
-    project = parse_project(make_answers(place.workload))
-    columns = len(plan_export_columns(project)) - 1  # no data access groups
+    columns = len(place.types) - 1  # no data access groups
     rows = 1.4 * place.workload.events * 1.05 if place.workload.events else 1.0
     cells = place.workload.records * rows * columns
     count = -(-int(cells) // (LIMIT * REQUESTERS)) * REQUESTERS

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.contest.contestants import RUNS, Place
+from benchmarks.contest.contestants import FLOORS, RUNS, Place, column_types
 from benchmarks.served.study import WORKLOADS, Workload
 
 _SAMPLE_SECONDS = 0.02
@@ -26,11 +26,12 @@ _PAGE_MEBIBYTES = os.sysconf("SC_PAGE_SIZE") / 2**20
 
 def measure(name: str, port: int, workload: Workload) -> dict[str, float]:
     """Run one contestant in this process: seconds by the clock, of CPU, and its own peak."""
+    types = column_types(workload) if name in FLOORS else {}
     # What was imported is not looked through within the clock: 50 ms, whenever that is due.
     gc.collect()
     gc.freeze()
     with tempfile.TemporaryDirectory() as folder:
-        place = Place(port, workload, Path(folder))
+        place = Place(port, workload, Path(folder), types)
         started, cpu = time.perf_counter(), cpu_seconds()
         RUNS[name](place)
         wall, cpu = time.perf_counter() - started, cpu_seconds() - cpu
