@@ -14,6 +14,7 @@ from redcap_dagster.api.budget import RequestBudget
 from redcap_dagster.api.call import Call, Need
 from redcap_dagster.api.failure import Failure
 from redcap_dagster.api.judge import judge
+from redcap_dagster.api.notices import FailureNotices
 from redcap_dagster.api.retry import RetryPolicy
 from redcap_dagster.api.stats import StatsCounter
 from redcap_dagster.api.transport import Transport
@@ -35,6 +36,7 @@ class Sender:
         budget: Says when a request may be sent.
         policy: Says whether and when one is sent again.
         counter: Counts what was sent and received.
+        notices: Says which failures are worth a warning.
         known_version: The server's, once it was asked for.
         concurrency: Requests that may be on their way at once; None for as many as there are.
         slots: Held while one is, and not while a retry waits.
@@ -45,6 +47,7 @@ class Sender:
     budget: RequestBudget
     policy: RetryPolicy
     counter: StatsCounter
+    notices: FailureNotices = field(default_factory=FailureNotices)
     known_version: KnownVersion = field(default_factory=KnownVersion)
     concurrency: int | None = None
     slots: AbstractContextManager[object] = field(default_factory=nullcontext)
@@ -141,7 +144,7 @@ class Sender:
                 # Raised here, after the `except` of the transport was left, on purpose: see
                 # failure.py.
                 raise outcome.to_error(call.content, sent, is_write=call.is_write)
-            self._wait(call, outcome, wait_s)
+            self._wait(call, outcome, sent, wait_s)
             sent += 1
 
     def _receive(self, call: Call, sink: BinaryIO) -> Answer | Failure:
@@ -158,8 +161,11 @@ class Sender:
                     self.budget.hold_off(pause_s)
             return outcome
 
-    def _wait(self, call: Call, failure: Failure, wait_s: float) -> None:
-        logger.warning(
+    def _wait(self, call: Call, failure: Failure, sent: int, wait_s: float) -> None:
+        logger.log(
+            logging.WARNING
+            if self.notices.is_news(failure.reason, sent, wait_s)
+            else logging.DEBUG,
             "REDCap %s failed (%s); sending it again in %.1f s.",
             call.content,
             failure.reason,

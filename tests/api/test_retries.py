@@ -1,13 +1,17 @@
 """A passing failure is tried again, after the wait that the server asks for."""
 
 import io
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from redcap_dagster.api import RedcapClient
-from redcap_dagster.errors import RateLimitedError
-from tests.api.bad_answers import HTML, ROWS
+from redcap_dagster.api import RedcapClient, RetryPolicy
+from redcap_dagster.api.notices import FailureNotices
+from redcap_dagster.errors import RateLimitedError, ServerError
+from tests.api.bad_answers import HTML, ROWS, TOKEN
 
 
 def test_a_passing_failure_is_retried_and_leaves_no_trace_in_the_file(
@@ -49,6 +53,36 @@ def test_retry_after_in_seconds_and_as_a_date_is_obeyed(
     assert make_client(budget=Budget()).export_records_csv() == ROWS.encode()
     assert waits == [7.0, 30.0]
     assert held == [7.0, 30.0]
+
+
+def test_one_warning_speaks_for_all_that_fail_together(
+    server: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.answers(server.http(HTML, 502))
+    together = threading.Barrier(4)
+    policy = RetryPolicy(2, first_wait_s=30, sleep=lambda _: together.wait(10) and None)
+    with (
+        caplog.at_level(logging.DEBUG, "redcap_dagster"),
+        RedcapClient(server.url, TOKEN, retries=policy, requests_per_minute=6000) as client,
+        ThreadPoolExecutor(4) as pool,
+    ):
+        for future in [pool.submit(client.export_version) for _ in range(4)]:
+            assert isinstance(future.exception(), ServerError)
+
+    levels = [record.levelname for record in caplog.records if "sending it again" in record.msg]
+    assert sorted(levels) == ["DEBUG"] * 6 + ["WARNING"] * 2
+
+
+def test_who_fails_alone_says_so_each_time() -> None:
+    now = [0.0]
+    notices = FailureNotices(lambda: now[0])
+
+    assert notices.is_news("server_error", 1, 2.0)
+    assert not notices.is_news("server_error", 1, 1.0)
+    assert notices.is_news("server_error", 2, 4.0)
+    assert notices.is_news("connection_lost", 1, 1.0)
+    now[0] = 2.0
+    assert notices.is_news("server_error", 1, 1.0)
 
 
 def test_a_wait_longer_than_anyone_waits_is_told_to_the_caller(
