@@ -100,6 +100,7 @@ class AskingCounts:
 
     Attributes:
         sent: Requests that were sent.
+        ended: Those of them that were answered, or failed.
         bytes_received: Size of the answers that were used.
         split: Requests that were replaced by two smaller ones.
         refused: Answers that were not what was asked for.
@@ -107,6 +108,7 @@ class AskingCounts:
     """
 
     sent: int = 0
+    ended: int = 0
     bytes_received: int = 0
     split: int = 0
     refused: int = 0
@@ -149,6 +151,12 @@ class Asker:
             lambda instruments: plan_export_columns(project, instruments)
         )
 
+    @property
+    def sent_before_now(self) -> int | None:
+        """Requests that were sent, all of which have ended; None while one is on its way."""
+        with self._lock:
+            return self.counts.sent if self.counts.sent == self.counts.ended else None
+
     def columns(self, instruments: tuple[str, ...]) -> Sequence[ExportColumn]:
         """Columns of an answer for some instruments, in its order."""
         return self._columns(instruments)
@@ -164,6 +172,8 @@ class Asker:
                 outcome = self._export(ask.batch)  # the client retries what a retry can help
             except ApiError as error:
                 outcome = error
+        with self._lock:
+            self.counts.ended += 1
         return Sent(outcome, time.monotonic() - began)
 
     def answers_to(self, ask: Ask, sent: Sent) -> tuple[list[Answer], Rows]:

@@ -16,6 +16,12 @@ _BLANK_AND_NULL = pa.array(["", None], pa.string())
 """Behind the cells of a column, for the rows that no answer has."""
 
 
+_ZERO_IS_NOTHING = frozenset({"checkbox", "missing_code_checkbox", "form_status"})
+_NOTHING = pa.array([""], pa.string())
+_NOTHING_OF_ZEROS = pa.array(["", "0"], pa.string())
+"""What stands in a row that has nothing of its own (docs/sources.md#rows)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rows:
     """Rows of an export with their keys. Its `repr` shows no value.
@@ -179,8 +185,10 @@ def _in_events(piece: Rows, keys: Keys, space: RowKeySpace) -> npt.NDArray[np.bo
 def without_unlisted_blanks(rows: Rows, columns: Sequence[ExportColumn], expected: Keys) -> Rows:
     """The rows without those that are not listed and hold nothing.
 
-    An answer that was not asked for a repeating instrument has a blank row for each event in which
-    a record has nothing but instances of it. The list of rows, as a whole export, has none.
+    An answer that was not asked for a repeating instrument has a row for each event in which a
+    record has nothing but instances of it: blank, but for the `0` of checkboxes, and of form
+    statuses on servers that do not know how to leave them blank. The list of rows, as a whole
+    export, has none. A row that holds more has come since it was listed.
 
     Args:
         rows: Rows of an export.
@@ -193,7 +201,8 @@ def without_unlisted_blanks(rows: Rows, columns: Sequence[ExportColumn], expecte
     for column in columns:
         if column.instrument is not None and column.kind != "record_id":
             cells = pc.fill_null(rows.table.column(column.name), "")
-            is_blank &= pc.equal(cells, "").to_numpy()
+            nothing = _NOTHING_OF_ZEROS if column.kind in _ZERO_IS_NOTHING else _NOTHING
+            is_blank &= pc.is_in(cells, value_set=nothing).to_numpy()
     return rows.where(~is_blank)
 
 

@@ -32,6 +32,7 @@ _FORMAT = 1
 _OWNER_ONLY = 0o700
 _EXPORT, _LOCK = "export.json", "lock"
 _BLOCK, _ANSWERS = ".block", ".answers"
+_DIGITS = 5
 _OLDEST_S = 7 * 24 * 3600.0
 
 
@@ -137,11 +138,10 @@ class Spool:
 
     def resume(self) -> Mapping[str, Any] | None:
         """What `begin` was given when the same export was begun before; None to begin anew."""
-        try:
-            content = json.loads((self._folder / _EXPORT).read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        content = _read_json(self._folder / _EXPORT)
+        if content is None or content["format"] != _FORMAT:
             return None
-        return dict(content["facts"]) if content["format"] == _FORMAT else None
+        return dict(content["facts"])
 
     def begin(self, facts: Mapping[str, Any]) -> None:
         """Begin a new export.
@@ -171,10 +171,13 @@ class Spool:
                     shutil.rmtree(export.parent)
 
     def blocks(self) -> list[SpooledBlock]:
-        """The blocks that were begun, in their order."""
-        found = []
+        """The blocks that were begun, in their order, up to one that is not whole."""
+        found: list[SpooledBlock] = []
         for path in sorted(self._folder.glob(f"*{_BLOCK}")):
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = _read_json(path)
+            if content is None or int(path.stem) != len(found):
+                self._remove_from(len(found))  # other blocks will take these numbers
+                break
             parts = tuple(
                 (tuple(names), None if events is None else tuple(events))
                 for names, events in content["parts"]
@@ -185,7 +188,7 @@ class Spool:
     def add_block(self, block: SpooledBlock) -> None:
         """Write down a block before it is asked for."""
         content = {"record_ids": block.record_ids, "parts": block.parts}
-        self._write(f"{block.number:05d}{_BLOCK}", json.dumps(content).encode())
+        self._write(f"{block.number:0{_DIGITS}d}{_BLOCK}", json.dumps(content).encode())
 
     def load(self, block: int, part: int) -> list[Answer] | None:
         """The answers to a part of a block; None where they are not there, or not whole."""
@@ -195,9 +198,9 @@ class Spool:
         except FileNotFoundError:
             return None
         head, _, bodies = content.partition(b"\n")
-        answers = json.loads(head)
-        if zlib.crc32(bodies) != answers["crc32"]:
-            return None  # the machine went down before the disk had it
+        answers = _parse_json(head)
+        if answers is None or zlib.crc32(bodies) != answers["crc32"]:
+            return None
         return list(_cut(bodies, answers["answers"]))
 
     def save(self, block: int, part: int, answers: Sequence[Answer]) -> None:
@@ -213,6 +216,11 @@ class Spool:
         }
         bodies = (answer.body for answer in answers)
         self._write(_name(block, part), json.dumps(head).encode(), b"\n", *bodies)
+
+    def _remove_from(self, number: int) -> None:
+        for path in self._folder.iterdir():
+            if path.suffix in {_BLOCK, _ANSWERS} and int(path.name[:_DIGITS]) >= number:
+                path.unlink()
 
     def _write(self, name: str, *pieces: bytes) -> None:
         path = self._folder / name
@@ -234,8 +242,25 @@ class Spool:
         )
 
 
+def _read_json(path: Path) -> dict[str, Any] | None:
+    """What a file of ours says; None where it is not there, or not whole."""
+    try:
+        return _parse_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+
+
+def _parse_json(text: bytes) -> dict[str, Any] | None:
+    """None for what is not whole: the machine went down before the disk had it."""
+    try:
+        content: dict[str, Any] = json.loads(text)
+    except ValueError:
+        return None
+    return content
+
+
 def _name(block: int, part: int) -> str:
-    return f"{block:05d}-{part:03d}{_ANSWERS}"
+    return f"{block:0{_DIGITS}d}-{part:03d}{_ANSWERS}"
 
 
 def _cut(bodies: bytes, answers: Sequence[Sequence[Any]]) -> Iterator[Answer]:

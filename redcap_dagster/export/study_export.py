@@ -196,7 +196,7 @@ class StudyExport:
         """
         self._rounds += 1
         look, self._ahead = self._ahead, None
-        if look is None or look.sent != self._asker.counts.sent:
+        if look is None or look.sent is None or look.sent != self._asker.sent_before_now:
             look = self._look()
         fence, touched, is_new_design = look.log.result()
         self._refuse_new_design(is_new_design)
@@ -343,7 +343,7 @@ class StudyExport:
         pool = ThreadPoolExecutor(2, thread_name_prefix="redcap-look")
         self._stack.callback(pool.shutdown)
         return _Look(
-            self._asker.counts.sent,
+            self._asker.sent_before_now,
             pool.submit(self._read_log),
             pool.submit(self._lists.list_now, self._selection),
         )
@@ -401,12 +401,13 @@ class _Look:
     """What is asked to find out whether what came is what REDCap holds.
 
     Attributes:
-        sent: Requests for records that were sent before.
+        sent: Requests for records that had ended before; None where one had not, whose answer may
+            be newer than what is found out.
         log: What `_read_log` says.
         rows: The rows as they are listed.
     """
 
-    sent: int
+    sent: int | None
     log: Future[tuple[ChangeFence | None, set[str], bool]]
     rows: Future[RowList] = field(repr=False)
 

@@ -49,6 +49,23 @@ def test_a_finished_part_is_not_asked_for_again(serve: Serve, tmp_path: Path) ->
     assert not list(tmp_path.glob("*/*.answers"))
 
 
+@pytest.mark.parametrize("lost", ["export.json", "00000.block", "00001.block", "*.answers"])
+def test_what_the_disk_lost_when_the_machine_went_down_is_asked_for_again(
+    serve: Serve, tmp_path: Path, lost: str
+) -> None:
+    study = serve("everything", records=30)
+    settings = small(1_500)
+    with StudyExport(study.client, study.project, settings=settings, spool=tmp_path) as export:
+        rows_of(export)  # and leave it there
+    for path in tmp_path.glob(f"*/{lost}"):
+        os.truncate(path, 10)
+    with StudyExport(study.client, study.project, settings=settings, spool=tmp_path) as export:
+        rows = rows_of(export)
+        assert export.settle()
+        export.done()
+    assert sorted(map(str, rows)) == sorted(map(str, study.whole_export()))
+
+
 def test_what_is_kept_on_disk_is_for_its_owner_alone(serve: Serve, tmp_path: Path) -> None:
     study = serve("classic")
     with StudyExport(study.client, study.project, spool=tmp_path / "spool") as export:

@@ -1,6 +1,7 @@
 """An export in many requests is one flat export, of one moment."""
 
 import threading
+import time
 from pathlib import Path
 from typing import Any, get_args
 
@@ -10,6 +11,7 @@ from redcap_dagster.api import RedcapClient
 from redcap_dagster.emulator.synthetic.shapes import Shape
 from redcap_dagster.errors import ExportError, ServerError
 from redcap_dagster.export import (
+    ExportSettings,
     RecordSelection,
     RowList,
     RowLists,
@@ -33,6 +35,25 @@ def test_many_requests_give_the_rows_of_one_flat_export(
     assert rows == study.whole_export()
     assert export.progress.records_asked == export.progress.records_done == 25
     assert export.progress.rows == len(rows)
+
+
+def test_records_of_which_only_instances_are_stored_are_whole_at_once(serve: Serve) -> None:
+    study = serve("repeating", records=5)
+    alone = [
+        {
+            "record_id": f"alone {number}",
+            "redcap_repeat_instrument": "visit",
+            "redcap_repeat_instance": "1",
+            "visit_complete": "1",
+        }
+        for number in range(3)
+    ]
+    study.client.import_records(alone)
+    # Answers without the instances hold a row for each, with a 0 for each of its checkboxes.
+    with StudyExport(study.client, study.project, settings=small(60)) as export:
+        rows = rows_of(export)
+        assert export.settle()
+    assert sorted(map(str, rows)) == sorted(map(str, study.whole_export()))
 
 
 def test_requests_stay_within_their_cells_and_side_by_side(serve: Serve) -> None:
@@ -117,6 +138,46 @@ def test_what_changes_while_it_runs_is_read_again(serve: Serve) -> None:
     assert facts["is_state_of_one_moment"]
     assert facts["rounds"] == 2
     assert not any(name in str(facts) for name in ids if len(name) > 2)
+
+
+def test_an_answer_that_comes_after_the_look_is_not_taken_for_the_state_of_the_look(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = serve("classic", records=40, columns=30)
+    looked, is_asked_again = threading.Event(), threading.Event()
+    look, ask = StudyExport._look, RedcapClient.export_records_csv
+
+    def look_and_say(export: StudyExport) -> Any:
+        found = look(export)
+        found.log.result()
+        looked.set()
+        return found
+
+    def ask_late(client: RedcapClient, **options: Any) -> bytes:
+        ids = options.get("records") or ()
+        if "outcome" not in (options.get("forms") or ()):
+            return ask(client, **options)
+        if len(ids) > 20:
+            time.sleep(0.2)  # so that it is read by another thread, and its asker looks
+            raise ServerError("too much", content="record", reason="out_of_memory", retryable=True)
+        if not is_asked_again.is_set():
+            is_asked_again.set()
+            assert looked.wait(10)
+            new = {"record_id": ids[0], "visit_complete": "2", "outcome_complete": "1"}
+            study.client.import_records([new], overwrite_behavior="overwrite")
+        return ask(client, **options)
+
+    monkeypatch.setattr(StudyExport, "_look", look_and_say)
+    monkeypatch.setattr(RedcapClient, "export_records_csv", ask_late)
+    settings = ExportSettings(concurrency=2, cells_per_request=1_200)
+    with StudyExport(study.client, study.project, settings=settings) as export:
+        for _ in export.chunks(looks_ahead=True):
+            pass
+        assert is_asked_again.is_set()
+        assert not export.settle()
+        rows = rows_of(export)
+        assert export.settle()
+    assert sorted(map(str, rows)) == sorted(map(str, study.whole_export()))
 
 
 def test_a_row_that_the_first_list_and_one_answer_lack_is_asked_for_again(
