@@ -2,6 +2,7 @@
 
 import hmac
 import json
+import threading
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -155,9 +156,19 @@ class RedcapClient(Exports[list[Row]], RecordWrites, StudyWrites, Files, Surveys
         """
         if requests < 1:
             raise ConfigError("concurrency must be at least 1.")
-        limited = RedcapClient.__new__(RedcapClient)
-        limited.api_url = self.api_url
-        return limited._use(self._sender.with_concurrency(requests))  # noqa: SLF001 - another self
+        return self._with_sender(self._sender.with_concurrency(requests))
+
+    def until(self, stopped: threading.Event) -> "RedcapClient":
+        """The same client until an event is set: then nothing is sent again that failed.
+
+        Who waits to send something again gives up at once. It shares what `with_concurrency` says.
+        """
+        return self._with_sender(replace(self._sender, stopped=stopped))
+
+    def _with_sender(self, sender: Sender) -> "RedcapClient":
+        other = RedcapClient.__new__(RedcapClient)
+        other.api_url = self.api_url
+        return other._use(sender)  # noqa: SLF001 - another self
 
     @property
     def stats(self) -> RequestStats:

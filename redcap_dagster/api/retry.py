@@ -1,7 +1,6 @@
 """Which failure is worth another try, and how long to wait before it. Pure."""
 
 import random
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -26,7 +25,7 @@ class RetryPolicy:
         longest_wait_s: No wait of ours is longer.
         longest_retry_after_s: A server that asks for more than this is taken at its word: the
             call fails now, and its error says how long to stay away.
-        sleep: Waits that many seconds.
+        sleep: Waits that many seconds, in place of a wait that `RedcapClient.until` can end.
         chance: Draws from [0, 1).
     """
 
@@ -34,7 +33,7 @@ class RetryPolicy:
     first_wait_s: float = 1.0
     longest_wait_s: float = 60.0
     longest_retry_after_s: float = 600.0
-    sleep: Callable[[float], None] = time.sleep
+    sleep: Callable[[float], None] | None = None
     chance: Callable[[], float] = random.random
 
     def __post_init__(self) -> None:

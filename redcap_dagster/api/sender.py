@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from io import BytesIO
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Event
 from typing import BinaryIO, TypeVar
 
 from redcap_dagster.api.api_token import ApiToken
@@ -40,6 +40,7 @@ class Sender:
         known_version: The server's, once it was asked for.
         concurrency: Requests that may be on their way at once; None for as many as there are.
         slots: Held while one is, and not while a retry waits.
+        stopped: Once set, nothing is sent again, and who waits to do so gives up.
     """
 
     transport: Transport
@@ -51,6 +52,7 @@ class Sender:
     known_version: KnownVersion = field(default_factory=KnownVersion)
     concurrency: int | None = None
     slots: AbstractContextManager[object] = field(default_factory=nullcontext)
+    stopped: Event = field(default_factory=Event)
 
     def with_concurrency(self, requests: int) -> "Sender":
         """The same, with at most so many requests on their way; itself where it has no more."""
@@ -140,11 +142,12 @@ class Sender:
                 return outcome
             self.counter.add(failures=1)
             wait_s = self.policy.wait_s(outcome, sent)
-            if wait_s is None or (call.is_write and not outcome.nothing_done):
+            if call.is_write and not outcome.nothing_done:
+                wait_s = None
+            if wait_s is None or not self._wait(call, outcome, sent, wait_s):
                 # Raised here, after the `except` of the transport was left, on purpose: see
                 # failure.py.
                 raise outcome.to_error(call.content, sent, is_write=call.is_write)
-            self._wait(call, outcome, sent, wait_s)
             sent += 1
 
     def _receive(self, call: Call, sink: BinaryIO) -> Answer | Failure:
@@ -161,15 +164,23 @@ class Sender:
                     self.budget.hold_off(pause_s)
             return outcome
 
-    def _wait(self, call: Call, failure: Failure, sent: int, wait_s: float) -> None:
+    def _wait(self, call: Call, failure: Failure, sent: int, wait_s: float) -> bool:
+        """Wait before a call is sent again; False when it is not to be."""
+        if self.stopped.is_set():
+            return False
+        is_news = self.notices.is_news(failure.reason, sent, wait_s)
         logger.log(
-            logging.WARNING
-            if self.notices.is_news(failure.reason, sent, wait_s)
-            else logging.DEBUG,
+            logging.WARNING if is_news else logging.DEBUG,
             "REDCap %s failed (%s); sending it again in %.1f s.",
             call.content,
             failure.reason,
             wait_s,
         )
-        self.policy.sleep(wait_s)
+        if self.policy.sleep is None:
+            self.stopped.wait(wait_s)
+        else:
+            self.policy.sleep(wait_s)
+        if self.stopped.is_set():
+            return False
         self.counter.add(retries=1, waited_s=wait_s)
+        return True

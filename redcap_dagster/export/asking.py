@@ -19,7 +19,7 @@ from redcap_dagster.export.assemble import Rows, assemble
 from redcap_dagster.export.chunks import Chunk, read_chunk
 from redcap_dagster.export.pace import Pace
 from redcap_dagster.export.plan import Batch
-from redcap_dagster.export.row_keys import Keys, RowKeySpace, are_among, count_distinct
+from redcap_dagster.export.row_keys import Keys, RowKeySpace, are_among
 from redcap_dagster.export.spool import Answer
 from redcap_dagster.project import ExportColumn, RedcapProject, plan_export_columns
 
@@ -135,14 +135,18 @@ class Asker:
         client: Where to ask.
         project: The study's design.
         pace: Is told what the server bears.
+        stopped: Once set, nothing more is asked for.
     """
 
-    def __init__(self, client: RedcapClient, project: RedcapProject, pace: Pace) -> None:
+    def __init__(
+        self, client: RedcapClient, project: RedcapProject, pace: Pace, stopped: threading.Event
+    ) -> None:
         self.space = RowKeySpace.of(project)
         self.counts = AskingCounts()
         self._client = client
         self._project = project
         self._pace = pace
+        self._stopped = stopped
         self._surveys = project.info.surveys_enabled
         self._lock = threading.Lock()
         # More than one at a time would only take turns at Python's own lock, and hold more memory.
@@ -162,7 +166,13 @@ class Asker:
         return self._columns(instruments)
 
     def send(self, ask: Ask) -> Sent:
-        """Ask once. An `ApiError` is not raised: `answers_to` deals with it."""
+        """Ask once. An `ApiError` is not raised: `answers_to` deals with it.
+
+        Raises:
+            ExportError: The export was stopped.
+        """
+        if self._stopped.is_set():
+            raise ExportError("The export was stopped.", retryable=True)
         with self._lock:
             self.counts.sent += 1
         began = time.monotonic()
@@ -216,6 +226,8 @@ class Asker:
         except ApiError as error:
             if not error.retryable or error.reason in _LESS_CANNOT_HELP:
                 raise
+            if not self._answers_at_all(ask, error):
+                raise
             if halves is None:
                 raise _too_large(ask, error) from error
             logger.warning(
@@ -228,6 +240,16 @@ class Asker:
             self.counts.split += 1
         self._pace.refused(self._cells(ask))
         return [answer for half in halves for answer in self._ask_or_halve(half, self.send(half))]
+
+    def _answers_at_all(self, ask: Ask, error: ApiError) -> bool:
+        """Whether REDCap answers the smallest request, where it may be the server that is away."""
+        if isinstance(error, AnswerError) or error.reason == "out_of_memory":
+            return True  # it has answered
+        try:
+            self._export(Batch(ask.record_ids[ask.first : ask.first + 1], (), ask.events))
+        except ApiError:
+            return False  # the first failure says more of what was asked for
+        return True
 
     def _ask_until_whole(self, ask: Ask, tries: int, sent: Sent) -> tuple[Answer, Rows]:
         for attempt in range(1, tries + 1):
@@ -250,28 +272,51 @@ class Asker:
                 self._count_refused()
                 continue
             lacking = ask.expected[~are_among(ask.expected, rows.keys)]
-            if not len(lacking) or attempt == tries:
+            if not len(lacking) or (attempt == 1 and self._are_gone(ask, lacking)):
+                break
+            if attempt == tries:
+                self._refuse_if_most(ask, lacking)
                 break
             self._count_refused()
-        self._check_lacking(ask, lacking)
         self._pace.answered(rows.table.num_rows * rows.table.num_columns, sent.seconds)
         self._count(chunk)
         return Answer(ask.first, ask.last, ask.instruments, body), rows
 
-    def _check_lacking(self, ask: Ask, lacking: Keys) -> None:
+    def _are_gone(self, ask: Ask, lacking: Keys) -> bool:
+        """Whether most records were deleted since they were listed: nothing comes for them alone.
+
+        Where only some ids were taken of what was sent, something comes.
+        """
+        lost = self._lost(lacking)
+        if not _are_most(ask, len(lost)):
+            return False
+        names = tuple(ask.record_ids[number] for number in lost)
+        alone = replace(ask, record_ids=names, first=0, last=len(names), expected=lacking)
+        body = self.send(alone).outcome
+        if isinstance(body, ApiError):
+            return False
+        chunk = read_chunk(body, alone.batch, self.columns(ask.instruments))
+        return not chunk.table.num_rows
+
+    def _refuse_if_most(self, ask: Ask, lacking: Keys) -> None:
         """Refuse an answer that lacks most records: the server took only some of the ids.
 
         A few records may have been deleted or renamed since they were listed; whether they were
         is found out when everything else is there.
         """
-        lost = count_distinct(self.space.records_of(lacking))
-        if lost > 1 and lost * 2 > ask.last - ask.first:
+        lost = len(self._lost(lacking))
+        if _are_most(ask, lost):
             raise AnswerError(
                 f"REDCap's answer lacks {lost} of {ask.last - ask.first} records that it listed.",
                 content="record",
                 status=200,
                 reason="record_missing",
             )
+
+    def _lost(self, lacking: Keys) -> list[int]:
+        """Numbers of the records that lack rows."""
+        numbers: list[int] = np.unique(self.space.records_of(lacking)).tolist()
+        return numbers
 
     def _count_refused(self) -> None:
         with self._lock:
@@ -342,10 +387,16 @@ class Asker:
         )
 
 
+def _are_most(ask: Ask, records: int) -> bool:
+    return records > 1 and records * 2 > ask.last - ask.first
+
+
 def _too_large(ask: Ask, error: ApiError) -> ExportError:
     what = f"instrument {ask.instruments[0]}" if ask.instruments else "the record id"
     where = f" in {', '.join(ask.events)}" if ask.events else ""
+    is_answer = isinstance(error, AnswerError) or error.reason == "out_of_memory"
     return ExportError(
         f"One record's {what}{where} could not be exported, though nothing else was asked for: "
-        f"{error}"
+        f"{error}",
+        retryable=not is_answer,
     )

@@ -4,7 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -26,11 +26,13 @@ class Fetching(Generic[Answer]):
         ask: Gives the answer to a block's part, by its number; called in several threads.
         read: Gives the rows of an answer; called in several threads.
         when_asked: Called when the last answer has come, and is perhaps not read yet.
+        give_up: Called when no more is wanted before the end: `ask` and `read` should end soon.
     """
 
     ask: Callable[[Block, int], Answer]
     read: Callable[[Block, int, Answer], Rows]
     when_asked: Callable[[], None]
+    give_up: Callable[[], None]
 
 
 class SideBySide(Generic[Answer]):
@@ -54,6 +56,7 @@ class SideBySide(Generic[Answer]):
         concurrency: int,
         most_rows: int,
     ) -> None:
+        self._fetching = fetching
         self._readers = ThreadPoolExecutor(concurrency, thread_name_prefix="redcap-read")
         self._askers = ThreadPoolExecutor(concurrency, thread_name_prefix="redcap-ask")
         self._desk = _Desk(blocks, fetching, self._readers, concurrency, most_rows)
@@ -69,12 +72,15 @@ class SideBySide(Generic[Answer]):
             Exception: What `blocks` or `fetching` raised first. Nothing more is taken then.
         """
         yield from self._desk.take_in_order()
-        for future in (*self._asking, *self._desk.reading):
-            future.result()
+        wait((*self._asking, *self._desk.reading))
+        if self._desk.failure is not None:
+            raise self._desk.failure
 
     def close(self) -> None:
         """Take nothing more, and wait for what is under way. Again does nothing."""
         self._desk.close()
+        if not all(future.done() for future in (*self._asking, *self._desk.reading)):
+            self._fetching.give_up()
         self._askers.shutdown()
         self._readers.shutdown()
 
@@ -91,6 +97,7 @@ class _Desk(Generic[Answer]):
         most_rows: int,
     ) -> None:
         self.reading: list[Future[None]] = []
+        self.failure: BaseException | None = None
         self._blocks = blocks
         self._fetching = fetching
         self._readers = readers
@@ -109,8 +116,8 @@ class _Desk(Generic[Answer]):
                 self._fetch(*taken)
             if self._is_last_to_ask():
                 self._fetching.when_asked()
-        except BaseException:
-            self.close()
+        except BaseException as error:
+            self._fail(error)
             raise
 
     def take_in_order(self) -> Iterator[tuple[Block, list[Rows]]]:
@@ -140,9 +147,18 @@ class _Desk(Generic[Answer]):
             with self._changed:
                 waiting.pieces[part] = rows
                 self._changed.notify_all()
-        except BaseException:
-            self.close()
+        except BaseException as error:
+            self._fail(error)
             raise
+
+    def _fail(self, error: BaseException) -> None:
+        """End all; what fails because something else has is no failure of its own."""
+        with self._changed:
+            if self._is_closed:
+                return
+            self.failure = error
+            self.close()
+        self._fetching.give_up()
 
     def _is_last_to_ask(self) -> bool:
         with self._changed:

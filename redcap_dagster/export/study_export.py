@@ -95,7 +95,9 @@ class StudyExport:
         progress: ExportProgress | None = None,
     ) -> None:
         self._settings = settings or ExportSettings()
-        self._client = client = client.with_concurrency(self._settings.concurrency)
+        self._stopped = threading.Event()
+        client = client.with_concurrency(self._settings.concurrency).until(self._stopped)
+        self._client = client
         self._project = project
         self._selection = selection or RecordSelection()
         self._asked_instruments = None if instruments is None else tuple(instruments)
@@ -103,7 +105,7 @@ class StudyExport:
         self._spool_folder = spool
         self.progress = progress if progress is not None else ExportProgress()
         self._pace = pace or self._settings.pace()
-        self._asker = Asker(client, project, self._pace)
+        self._asker = Asker(client, project, self._pace, self._stopped)
         self._events_of = (
             {item.name: project.events_of(item.name) for item in project.instruments}
             if project.events
@@ -171,9 +173,11 @@ class StudyExport:
             ExportError: As well: one record and instrument could not be exported.
         """
         self._begin_counting()
+        self._stopped.clear()
+        when_asked = self._look_ahead if looks_ahead else _do_nothing
         fetched = SideBySide(
             self._blocks.each(self._pace),
-            Fetching(self._ask, self._read, self._look_ahead if looks_ahead else _do_nothing),
+            Fetching(self._ask, self._read, when_asked, self._stopped.set),
             concurrency=self._settings.concurrency,
             most_rows=_HELD_CELLS // len(self._columns),
         )
@@ -206,6 +210,7 @@ class StudyExport:
             rows = self._lists.list_now(self._selection)
             logged |= touched.intersection(rows.record_ids)
         differing = self._blocks.differing(rows)
+        self._refuse_if_nothing_came(differing)
         self._rows = rows
         if not differing and not logged:
             self._fence, self._moment_is_assured = fence, fence is not None
@@ -385,6 +390,17 @@ class StudyExport:
             if item.kind != "design" and self._selection.holds(item.record_id, group)
         }
         return fence, touched, is_new_design
+
+    def _refuse_if_nothing_came(self, differing: Collection[str]) -> None:
+        """Refuse a study of which every record is listed, before and after, and none comes."""
+        asked = self._rows.record_ids
+        if asked and not self.progress.rows and set(asked) <= set(differing):
+            self._spool.clear()
+            raise ExportError(
+                f"REDCap lists {len(asked)} records, and exports none of them when they are asked "
+                "for by these ids. Where the token's user gets record ids hashed (User Rights), "
+                "the study cannot be exported with this token."
+            )
 
     def _refuse_new_design(self, is_maybe_new: bool) -> None:
         if is_maybe_new and read_design(self._client).fingerprint != self._project.fingerprint:

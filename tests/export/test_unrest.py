@@ -1,0 +1,110 @@
+"""A study that empties, a server that goes away, an export that is stopped: few requests, no hang."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from redcap_dagster.api import RedcapClient, RetryPolicy
+from redcap_dagster.emulator import RedcapEmulator, synthetic_project
+from redcap_dagster.emulator.options import ServerOptions
+from redcap_dagster.errors import ExportError, ServerError
+from redcap_dagster.export import ExportSettings, StudyExport, read_design, read_row_list
+from tests.export.conftest import Serve, Served, rows_of, small
+
+
+def run_before_the_first_answer(
+    monkeypatch: pytest.MonkeyPatch, study: Served, happen: Callable[[], object]
+) -> None:
+    """Have something happen between the list of rows and the first answer."""
+    ask = RedcapClient.export_records_csv
+    happened = []
+
+    def ask_later(client: RedcapClient, **options: Any) -> bytes:
+        if options.get("records") is not None and not happened:
+            happened.append(1)
+            happen()
+            study.record_requests()
+        return ask(client, **options)
+
+    monkeypatch.setattr(RedcapClient, "export_records_csv", ask_later)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.6, 0.4])
+def test_records_that_are_gone_are_not_looked_for_one_by_one(
+    share: float, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = serve("classic", records=100)
+    ids = read_row_list(study.client, study.project).record_ids
+    gone = ids[: int(len(ids) * share)]
+    run_before_the_first_answer(monkeypatch, study, lambda: study.client.delete_records(gone))
+    settings = ExportSettings(concurrency=1)
+    with StudyExport(study.client, study.project, settings=settings) as export:
+        rows_of(export)
+        while not export.settle():
+            rows = rows_of(export)
+    assert rows == study.whole_export()
+    assert len(study.record_requests()) <= 4
+
+
+def test_a_study_whose_ids_are_hashed_for_the_token_is_refused_by_that_name() -> None:
+    with RedcapEmulator(options=ServerOptions(hashes_record_ids="always")) as emulator:
+        token = emulator.add_project(synthetic_project(60, seed=5, shape="classic"))
+        with RedcapClient(emulator.url, token) as owner:
+            forms = [item.name for item in read_design(owner).instruments]
+        hashed = emulator.add_user(token, "reader", forms_export=dict.fromkeys(forms, 2))
+        with RedcapClient(emulator.url, hashed, requests_per_minute=6_000) as client:
+            emulator.requests.clear()
+            with (
+                pytest.raises(ExportError, match="lists 60 records, and exports none") as caught,
+                StudyExport(client, read_design(client)) as export,
+            ):
+                rows_of(export)
+                export.settle()
+    assert not caught.value.retryable
+    assert len([item for item in emulator.requests if item.content == "record"]) <= 4
+
+
+def test_a_server_that_goes_away_is_what_the_error_says(serve: Serve) -> None:
+    study = serve("classic", records=100)
+    study.emulator.faults.add("status", code=503, content="record", after=3)
+    with (
+        pytest.raises(ServerError) as caught,
+        StudyExport(study.client, study.project, settings=small(300)) as export,
+    ):
+        rows_of(export)
+    assert caught.value.retryable
+
+
+def test_one_record_that_fails_for_good_may_be_tried_again_later(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = serve("classic")
+    ask = RedcapClient.export_records_csv
+
+    def fail_for_one(client: RedcapClient, **options: Any) -> bytes:
+        if "3" in (options.get("records") or ()) and options.get("forms"):
+            raise ServerError("broken", content="record", reason="server_error")
+        return ask(client, **options)
+
+    monkeypatch.setattr(RedcapClient, "export_records_csv", fail_for_one)
+    with (
+        pytest.raises(ExportError, match="One record's instrument") as caught,
+        StudyExport(study.client, study.project) as export,
+    ):
+        rows_of(export)
+    assert caught.value.retryable
+
+
+def test_who_waits_to_ask_again_gives_up_when_the_export_is_stopped(
+    serve: Serve, tmp_path: Path
+) -> None:
+    study = serve("classic", records=100)
+    study.emulator.faults.add("status", code=503, content="record", after=4)
+    policy = RetryPolicy(first_wait_s=3_600, longest_wait_s=3_600)
+    with RedcapClient(study.emulator.url, study.token, retries=policy) as client:
+        with StudyExport(client, study.project, settings=small(400), spool=tmp_path) as export:
+            next(export.chunks())  # and leave it, as Ctrl-C does
+        assert client.stats.retries == 0
+        assert client.stats.failures > 0
