@@ -19,7 +19,7 @@ from redcap_dagster.export.assemble import Rows, assemble
 from redcap_dagster.export.chunks import Chunk, read_chunk
 from redcap_dagster.export.pace import Pace
 from redcap_dagster.export.plan import Batch
-from redcap_dagster.export.row_keys import Keys, RowKeySpace, are_among
+from redcap_dagster.export.row_keys import GROUP_COLUMN, Keys, RowKeySpace, are_among
 from redcap_dagster.export.spool import Answer
 from redcap_dagster.project import ExportColumn, RedcapProject, plan_export_columns
 
@@ -136,6 +136,9 @@ class Asker:
         project: The study's design.
         pace: Is told what the server bears.
         stopped: Once set, nothing more is asked for.
+
+    Attributes:
+        shows_groups: Whether answers named data access groups; two facts where some did not.
     """
 
     def __init__(
@@ -143,6 +146,7 @@ class Asker:
     ) -> None:
         self.space = RowKeySpace.of(project)
         self.counts = AskingCounts()
+        self.shows_groups: set[bool] = set()
         self._client = client
         self._project = project
         self._pace = pace
@@ -344,6 +348,8 @@ class Asker:
         )
         numbers = ids.to_numpy().astype(np.int64) + ask.first
         keys = self.space.encode(chunk.table, numbers)
+        if len(keys):
+            self.shows_groups.add(chunk.table.column(GROUP_COLUMN).null_count == 0)
         rows = Rows(keys, chunk.table, ask.instruments, ask.events).sorted()
         twice = int((np.diff(rows.keys) == 0).sum())
         if twice:

@@ -27,6 +27,7 @@ _INSTANCES = 1 << 16
 EVENT_COLUMN = "redcap_event_name"
 INSTRUMENT_COLUMN = "redcap_repeat_instrument"
 INSTANCE_COLUMN = "redcap_repeat_instance"
+GROUP_COLUMN = "redcap_data_access_group"
 _ROW_COLUMNS = frozenset({EVENT_COLUMN, INSTRUMENT_COLUMN, INSTANCE_COLUMN})
 
 
@@ -119,6 +120,8 @@ class RowList:
         groups: Unique name of each record's data access group, "" for none; None where the list
             was not asked for them.
         pieces: The events and repeating instruments of each request that it was made of.
+        shows_groups: Whether REDCap named data access groups: it does where there are some, and the
+            token's user is in none. None where it has listed nothing.
     """
 
     space: RowKeySpace
@@ -126,6 +129,7 @@ class RowList:
     keys: Keys
     groups: tuple[str, ...] | None = None
     pieces: tuple[ListPiece, ...] = ()
+    shows_groups: bool | None = None
 
     def __repr__(self) -> str:
         return f"RowList({len(self.record_ids)} records, {len(self.keys)} rows)"
@@ -166,6 +170,7 @@ class RowList:
             tuple(self.record_ids[number] for number in numbers),
             keys,
             None if self.groups is None else tuple(self.groups[number] for number in numbers),
+            shows_groups=self.shows_groups,
         )
 
 

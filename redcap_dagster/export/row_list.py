@@ -15,6 +15,7 @@ from redcap_dagster.api import RedcapClient, count_broken_cells
 from redcap_dagster.errors import AnswerError, ApiError, ExportError
 from redcap_dagster.export.chunks import parse_csv
 from redcap_dagster.export.row_keys import (
+    GROUP_COLUMN,
     INSTANCE_COLUMN,
     Keys,
     ListPiece,
@@ -27,7 +28,6 @@ from redcap_dagster.project import RedcapProject, form_status_column_name
 
 logger = logging.getLogger(__name__)
 
-_GROUP_COLUMN = "redcap_data_access_group"
 _TRIES = 3
 _MANY_ROWS = 20_000
 """A list that was so long is asked for by event, side by side: it costs a server about a second."""
@@ -62,6 +62,16 @@ def read_row_list(
     """
     selection = selection or RecordSelection()
     return _choose(_read_list(client, project, selection, with_groups=with_groups), selection)
+
+
+def view_changed() -> ExportError:
+    """What the token's user sees is not what it was when the export began."""
+    return ExportError(
+        "What the token's user sees changed while the study was exported: the user was put into a "
+        "data access group or taken out of one, or the study got its first group. Nothing was "
+        "published; run it again.",
+        retryable=True,
+    )
 
 
 class RowLists:
@@ -118,7 +128,7 @@ def _list_key(selection: RecordSelection) -> tuple[object, ...]:
         selection.events,
         _named(selection),
         selection.changed_since,
-        selection.data_access_group is not None,
+        selection.data_access_group is not None,  # its groups are kept
     )
 
 
@@ -153,7 +163,6 @@ def _read_list(
         client,
         project,
         selection,
-        with_groups,
         selection.events or (space.events if project.events else None),
         space.instruments[1:],
     )
@@ -184,7 +193,6 @@ class _Listing:
     client: RedcapClient
     project: RedcapProject
     selection: RecordSelection
-    with_groups: bool
     events: tuple[str, ...] | None
     instruments: tuple[str, ...]
 
@@ -206,7 +214,7 @@ class _Listing:
             ],
             # All events together are not named: a classic project has none, and a new one counts.
             events=None if self._is_of_all_events else self.events,
-            export_data_access_groups=self.with_groups,
+            export_data_access_groups=True,  # whether they come tells what the user sees
             export_blank_for_gray_form_status=True,
             date_range_begin=self.selection.changed_since,
         )
@@ -287,12 +295,15 @@ def _to_rows(
     with_groups: bool,
 ) -> RowList:
     """The rows of all tables, each once; records by their first row."""
-    if with_groups and any(_GROUP_COLUMN not in table.column_names for table in tables):
+    if with_groups and any(GROUP_COLUMN not in table.column_names for table in tables):
         raise ExportError(
             "REDCap does not say in which data access groups the records are: the project has "
             "no groups, or the token's user sits in one. Use a token whose user is in no "
             "group, or partitions of another kind."
         )
+    shown = {GROUP_COLUMN in table.column_names for table in tables if table.num_rows}
+    if len(shown) > 1:
+        raise view_changed()
     if not tables:
         return RowList(space, (), np.zeros(0, np.int64), () if with_groups else None)
     ids = pa.chunked_array(
@@ -309,7 +320,8 @@ def _to_rows(
     groups: tuple[str, ...] | None = None
     if with_groups:
         groups = _groups(tables, numbers, len(names))
-    return RowList(space, names, each_once(np.hstack(keys)), groups)
+    shows_groups = next(iter(shown), None)
+    return RowList(space, names, each_once(np.hstack(keys)), groups, shows_groups=shows_groups)
 
 
 def _number_grouped(
@@ -357,7 +369,7 @@ def _natural(name: str) -> list[tuple[str, int]]:
 
 def _groups(tables: Sequence[pa.Table], numbers: Keys, records: int) -> tuple[str, ...]:
     """Each record's group: of the first of its rows that has one."""
-    names = [name for table in tables for name in table.column(_GROUP_COLUMN).to_pylist()]
+    names = [name for table in tables for name in table.column(GROUP_COLUMN).to_pylist()]
     groups = [""] * records
     for number, name in zip(numbers.tolist(), names, strict=True):
         groups[number] = groups[number] or name

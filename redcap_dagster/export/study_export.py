@@ -33,7 +33,7 @@ from redcap_dagster.export.design import read_design
 from redcap_dagster.export.pace import Pace
 from redcap_dagster.export.progress import ExportProgress
 from redcap_dagster.export.row_keys import RowList, count_distinct
-from redcap_dagster.export.row_list import RowLists
+from redcap_dagster.export.row_list import RowLists, view_changed
 from redcap_dagster.export.selection import RecordSelection
 from redcap_dagster.export.settings import ExportSettings
 from redcap_dagster.export.side_by_side import Fetching, SideBySide
@@ -202,9 +202,13 @@ class StudyExport:
         look, self._ahead = self._ahead, None
         if look is None or look.sent is None or look.sent != self._asker.sent_before_now:
             look = self._look()
-        fence, touched, is_new_design = look.log.result()
-        self._refuse_new_design(is_new_design)
+        log = look.log.result()
+        self._refuse_new_design(log)
         rows = look.rows.result()
+        self._refuse_another_view(rows)
+        fence, touched = log.fence, log.touched
+        if log.touches_design and rows.shows_groups:  # a group may have another name, or be gone
+            touched |= {*rows.record_ids, *self._rows.record_ids}
         logged = touched.intersection(rows.record_ids) | self._blocks.known(touched)
         if touched - logged:  # perhaps made when the list was read, and before the log was
             rows = self._lists.list_now(self._selection)
@@ -274,8 +278,9 @@ class StudyExport:
         if left is not None and left["fence"] is not None:
             self._fence = ChangeFence.from_plain(left["fence"])
             log = _if_permitted(self._read_log)
-            if log is not None:
-                self._take_up(*log)
+            # What came before groups were renamed is of no use; nor is it without the log.
+            if log is not None and not log.touches_design:
+                self._take_up(log)
                 return
         # Side by side: of rows that come or go between the two, the second list tells.
         with ThreadPoolExecutor(2, thread_name_prefix="redcap-begin") as pool:
@@ -287,13 +292,10 @@ class StudyExport:
         self._spool.begin({"fence": self._fence.to_plain() if self._fence else None})
         self._blocks.begin(self._rows)
 
-    def _take_up(
-        self, fence: ChangeFence | None, touched: Collection[str], is_new_design: bool
-    ) -> None:
-        self._fence = fence
-        self._refuse_new_design(is_new_design)
+    def _take_up(self, log: "_LogNews") -> None:
+        self._fence = log.fence
         self._rows = self._lists.list_before(self._selection)
-        kept = self._blocks.take_up(self._rows, touched)
+        kept = self._blocks.take_up(self._rows, log.touched)
         logger.info("Going on with an export that was not finished: %d records were there.", kept)
 
     def _ask(self, block: Block, part: int) -> Sent | list[Answer]:
@@ -376,12 +378,12 @@ class StudyExport:
         progress.bytes_received = counts.bytes_received
         progress.replaced_by_column = Counter(counts.replaced)
 
-    def _read_log(self) -> tuple[ChangeFence | None, set[str], bool]:
-        """The log since the fence: where it stands, our records touched, whether the design was."""
+    def _read_log(self) -> "_LogNews":
+        """What the log says since the fence. Without it, the design alone is read again."""
         if self._fence is None:
-            return None, set(), False
+            return _LogNews(None, set(), False, self._has_new_design())
         fence, changes = read_changes(self._client, self._project, self._fence)
-        is_new_design = any(item.kind == "design" for item in changes)
+        touches_design = any(item.kind == "design" for item in changes)
         # The log names no groups: any record may have come into ours.
         group = self._selection.data_access_group
         touched = {
@@ -389,7 +391,19 @@ class StudyExport:
             for item in changes
             if item.kind != "design" and self._selection.holds(item.record_id, group)
         }
-        return fence, touched, is_new_design
+        return _LogNews(fence, touched, touches_design, touches_design and self._has_new_design())
+
+    def _has_new_design(self) -> bool:
+        return read_design(self._client).fingerprint != self._project.fingerprint
+
+    def _refuse_new_design(self, log: "_LogNews") -> None:
+        if log.has_new_design:
+            self._spool.clear()  # what was asked by the old design is of no use to a later run
+            raise ExportError(
+                "The study's design was changed while it was exported. Nothing was published; run "
+                "it again.",
+                retryable=True,
+            )
 
     def _refuse_if_nothing_came(self, differing: Collection[str]) -> None:
         """Refuse a study of which every record is listed, before and after, and none comes."""
@@ -402,14 +416,31 @@ class StudyExport:
                 "the study cannot be exported with this token."
             )
 
-    def _refuse_new_design(self, is_maybe_new: bool) -> None:
-        if is_maybe_new and read_design(self._client).fingerprint != self._project.fingerprint:
-            self._spool.clear()  # what was asked by the old design is of no use to a later run
-            raise ExportError(
-                "The study's design was changed while it was exported. Nothing was published; run "
-                "it again.",
-                retryable=True,
-            )
+    def _refuse_another_view(self, rows: RowList) -> None:
+        """Refuse what was seen partly from inside a data access group, and partly from outside."""
+        views = {self._rows.shows_groups, rows.shows_groups, *self._asker.shows_groups}
+        # Inside a group without records nothing is listed; in a study that was emptied as well.
+        is_in_doubt = rows.shows_groups is None and True in views
+        if len(views - {None}) > 1 or is_in_doubt:
+            self._spool.clear()
+            raise view_changed()
+
+
+@dataclass(frozen=True, slots=True)
+class _LogNews:
+    """What the project's log says since it was read last.
+
+    Attributes:
+        fence: Where it stands; None without the Logging right.
+        touched: Ids of the records that were changed.
+        touches_design: Whether anything was that is no record's: the design, or groups.
+        has_new_design: Whether the design is another one now.
+    """
+
+    fence: ChangeFence | None
+    touched: set[str] = field(repr=False)
+    touches_design: bool
+    has_new_design: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -424,7 +455,7 @@ class _Look:
     """
 
     sent: int | None
-    log: Future[tuple[ChangeFence | None, set[str], bool]]
+    log: Future[_LogNews]
     rows: Future[RowList] = field(repr=False)
 
 
