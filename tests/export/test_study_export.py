@@ -336,13 +336,18 @@ def add_user_without_log(study: Served) -> str:
     return token
 
 
+@pytest.mark.parametrize("reads_log", [True, False])
 def test_a_new_design_ends_the_export_and_leaves_nothing_of_the_old(
-    serve: Serve, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    reads_log: bool, serve: Serve, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     study = serve("classic")
+    token = study.token if reads_log else add_user_without_log(study)
 
     def export_while_it_changes() -> None:
-        with StudyExport(study.client, study.project, spool=tmp_path) as export:
+        with (
+            RedcapClient(study.emulator.url, token, requests_per_minute=60_000) as client,
+            StudyExport(client, study.project, spool=tmp_path) as export,
+        ):
             rows_of(export)
             dictionary = study.client.export_metadata()
             dictionary[-1]["field_label"] = "Another label"

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -108,3 +109,50 @@ def test_who_waits_to_ask_again_gives_up_when_the_export_is_stopped(serve: Serve
                 time.sleep(0.01)
             chunks.close()  # as Ctrl-C does
         assert client.stats.retries == 0
+
+
+def test_a_data_access_group_that_is_renamed_is_in_all_rows_the_new_one(serve: Serve) -> None:
+    study = serve("data_access_groups", records=60)
+    group, other = study.client.export_data_access_groups()[:2]
+    with StudyExport(study.client, study.project) as export:
+        rows_of(export)
+        study.client.delete_data_access_groups([other["unique_group_name"]])
+        study.client.import_data_access_groups(
+            [
+                {
+                    "data_access_group_name": "Another name",
+                    "unique_group_name": group["unique_group_name"],
+                }
+            ]
+        )
+        assert not export.settle()
+        rows = rows_of(export)
+        assert export.settle()
+    assert sorted(map(str, rows)) == sorted(map(str, study.whole_export()))
+    assert {row["redcap_data_access_group"] for row in rows} >= {"another_name", ""}
+
+
+@pytest.mark.parametrize("when", ["before the first answer", "after the last answer"])
+def test_a_user_who_is_put_into_a_group_meanwhile_gets_no_part_for_the_whole(
+    when: str, serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    study = serve("data_access_groups", records=60)
+    owner = RedcapClient(study.emulator.url, study.emulator.add_user(study.token, "owner"))
+    group = owner.export_data_access_groups()[0]["unique_group_name"]
+
+    def move() -> None:
+        owner.import_user_data_access_group_mappings(
+            [{"username": "api_user", "redcap_data_access_group": group}]
+        )
+
+    if when == "before the first answer":
+        run_before_the_first_answer(monkeypatch, study, move)
+    with StudyExport(study.client, study.project, spool=tmp_path) as export:
+        rows_of(export)
+        if when == "after the last answer":
+            move()
+        with pytest.raises(ExportError, match="What the token's user sees changed") as caught:
+            export.settle()
+    owner.close()
+    assert caught.value.retryable
+    assert not list(tmp_path.iterdir())
