@@ -4,6 +4,7 @@ Drawn here so that a caller can see at a glance what to catch::
 
     RedcapDagsterError
     ├── ConfigError (also ValueError)   a URL, token or option that cannot work
+    │   └── UnknownRecordsError         .places; records asked for by id are not there
     ├── ApiError                        .content .status .reason .retryable .attempts .retry_after_s
     │   ├── TransportError              no whole answer: connect, timeout, cut off      retryable
     │   ├── ServerError                 5xx, or a page where data should be             retryable
@@ -36,6 +37,7 @@ from typing import Any, ClassVar
 from typing_extensions import Required, TypedDict, Unpack
 
 _LONGEST_CONTEXT = 60
+_MOST_PLACES_SHOWN = 10
 
 
 class RedcapDagsterError(Exception):
@@ -62,6 +64,23 @@ def _made_again(
 
 class ConfigError(RedcapDagsterError, ValueError):
     """A URL, token or option that cannot work, found before anything was sent."""
+
+
+class UnknownRecordsError(ConfigError):
+    """Records that were asked for by their ids are not there.
+
+    Attributes:
+        places: Which of those asked for, counted from 1.
+    """
+
+    def __init__(self, places: Sequence[int], asked: int, counted: str) -> None:
+        shown = ", ".join(map(str, places[:_MOST_PLACES_SHOWN]))
+        more = len(places) - _MOST_PLACES_SHOWN
+        super().__init__(
+            f"{len(places)} of the {asked} records asked for are not in the study, or the token "
+            f"cannot see them: {counted} {shown}" + (f" and {more} more." if more > 0 else ".")
+        )
+        self.places = tuple(places)
 
 
 class Circumstances(TypedDict, total=False):

@@ -20,6 +20,7 @@ RAISED = [
     errors.ExportError("changed", retryable=True),
     errors.ConservationError("lost"),
     errors.DestinationError("locked", retryable=True),
+    errors.UnknownRecordsError([5], 7, "line"),
 ]
 
 

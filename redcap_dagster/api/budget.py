@@ -30,6 +30,8 @@ FOLDER_VARIABLE = "REDCAP_DAGSTER_BUDGET_DIR"
 
 _WINDOW_MS = 60_000
 _POLL_S = 0.005
+_LONG_WAIT_S = 5.0
+"""A wait that somebody who looks on should know of."""
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +73,7 @@ class RequestLedger:
         self._held_until = folder / f"{name}.held"
         # Threads take turns by the first lock, so that only processes meet at the second.
         self._thread_turn = threading.Lock()
+        self._told_until = 0.0
         self._process_turn = FileLock(folder / f"{name}.lock")
 
     def acquire(self, per_minute: int) -> float:
@@ -81,9 +84,23 @@ class RequestLedger:
                 reason, wait_s = self._take_or_wait(per_minute)
             if wait_s <= 0:
                 return waited_s
-            logger.info("Waiting %.1f s before asking %s: %s.", wait_s, self._server, reason)
+            self._tell(wait_s, reason)
             self._sleep(wait_s)
             waited_s += wait_s
+
+    def _tell(self, wait_s: float, reason: str) -> None:
+        """Say that nothing is sent for a while: once for all who wait, aloud where it is long."""
+        is_news = self._clock() >= self._told_until
+        is_long = wait_s >= _LONG_WAIT_S
+        if is_long:
+            self._told_until = self._clock() + wait_s
+        logger.log(
+            logging.WARNING if is_news and is_long else logging.DEBUG,
+            "Waiting %.1f s before asking %s: %s.",
+            wait_s,
+            self._server,
+            reason,
+        )
 
     def hold_off(self, seconds: float) -> None:
         """Count no request for so long."""

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 
 from redcap_dagster.api import DEFAULT_REQUESTS_PER_MINUTE, RedcapClient
@@ -40,7 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if rest:
         # Names only: what was given with them may be a token.
         names = [text.split("=")[0] for text in rest if text.startswith("-")]
-        _parser().error(f"unrecognized arguments: {' '.join(names) or len(rest)}")
+        _parser().error(
+            f"unrecognized arguments: {' '.join(names)}"
+            if names
+            else f"{len(rest)} arguments too many (not shown: one may be a token)"
+        )
     try:
         if options.command == "verify":
             return run_verify(options.place)
@@ -50,6 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return run_trigger_inbox(options)
         with _client(options) as client:
             return _COMMANDS[options.command](client, options)
+    except BrokenPipeError:  # who read what was printed has left, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (RedcapDagsterError, OSError) as error:
         print(f"redcap-dagster: {error}", file=sys.stderr)  # noqa: T201 - a command's answer
         return 1
@@ -65,6 +73,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="redcap-dagster",
         description="REDCap studies as Dagster assets.",
         epilog=f"The API token is read from {TOKEN_VARIABLE}, never from an argument.",
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"redcap-dagster {version('redcap-dagster')}"
     )
     commands = parser.add_subparsers(dest="command", required=True)
     check = commands.add_parser(
@@ -95,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _client(options: argparse.Namespace) -> RedcapClient:
-    url = options.url or os.environ.get(URL_VARIABLE)
+    url = os.environ.get(URL_VARIABLE) if options.url is None else options.url
     token = os.environ.get(TOKEN_VARIABLE)
     lacking = [name for name, value in ((URL_VARIABLE, url), (TOKEN_VARIABLE, token)) if not value]
     if lacking or not url or not token:

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import get_args
 
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.cli.progress import ProgressBar
-from redcap_dagster.errors import ConfigError
+from redcap_dagster.errors import ConfigError, UnknownRecordsError
 from redcap_dagster.export import DEFAULT_CELLS_PER_REQUEST
 from redcap_dagster.extract import (
     CopyFormat,
@@ -19,6 +19,7 @@ from redcap_dagster.extract import (
     TellProgress,
     check_can_copy,
     extract_study,
+    find_copies,
     publish_copy,
 )
 from redcap_dagster.tables import Location, PublishedExtract, to_location
@@ -82,10 +83,11 @@ def run_export(client: RedcapClient, options: argparse.Namespace) -> int:
     Raises:
         RedcapDagsterError: It could not be done; what readers see is unchanged.
     """
+    lines = None if options.records_from is None else read_ids(options.records_from)
     request = ExtractRequest(
         instruments=None if options.forms is None else tuple(options.forms),
         events=None if options.events is None else tuple(options.events),
-        record_ids=None if options.records_from is None else read_ids(options.records_from),
+        record_ids=None if lines is None else tuple(lines),
         changed_since=options.since,
         with_records=not options.no_raw,
         concurrency=options.concurrency,
@@ -94,13 +96,16 @@ def run_export(client: RedcapClient, options: argparse.Namespace) -> int:
     shelf = to_location(options.out)
     if options.format != "parquet":
         check_can_copy(shelf, options.format)
-    with _shown_progress() as progress:
+    with _shown_progress() as progress, _naming_lines(options.records_from, lines or {}):
         extract = extract_study(client, shelf, request, progress=progress)
     for line in describe_extract(extract, shelf):
         print(line)  # noqa: T201 - a command's answer
     if options.format != "parquet":
         copy = publish_copy(Path(options.out), options.format)
         print(f"{shelf / options.format}: {', '.join(copy.files)}")  # noqa: T201
+    for kind, older in find_copies(shelf).items():
+        if older.extract_id != extract.extract_id:
+            print(f"{shelf / kind} is of an older extract; --format {kind} renews it.")  # noqa: T201
     return 0
 
 
@@ -133,8 +138,10 @@ def describe_extract(extract: PublishedExtract, shelf: Location) -> Iterator[str
         yield "The token may not read the log, so it is not assured that nothing changed meanwhile."
 
 
-def read_ids(file: Path) -> tuple[str, ...]:
-    """Record ids of a text file, one a line, each once; blank lines are passed over.
+def read_ids(file: Path) -> dict[str, int]:
+    """Record ids of a text file, one a line, each with its first line's number, from 1.
+
+    Blank lines are passed over.
 
     Raises:
         ConfigError: The file cannot be read, is not UTF-8, or holds no id.
@@ -145,10 +152,28 @@ def read_ids(file: Path) -> tuple[str, ...]:
         raise ConfigError(f"{file} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError:
         raise ConfigError(f"{file} is not UTF-8. Save the list of record ids as such.") from None
-    ids = tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
+    ids: dict[str, int] = {}
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            ids.setdefault(line.strip(), number)
     if not ids:
         raise ConfigError(f"{file} holds no record ids. Write one a line.")
     return ids
+
+
+@contextmanager
+def _naming_lines(file: Path | None, lines: Mapping[str, int]) -> Iterator[None]:
+    """Say of records that are not there in which lines of the file they stand.
+
+    Raises:
+        UnknownRecordsError: With the numbers of lines.
+    """
+    try:
+        yield
+    except UnknownRecordsError as error:
+        numbers = tuple(lines.values())
+        places = [numbers[place - 1] for place in error.places]
+        raise UnknownRecordsError(places, len(lines), f"{file}, line") from None
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Fetches the parts of blocks side by side, and hands the blocks on in their order."""
 
+import logging
 import threading
 import time
 from collections import deque
@@ -10,6 +11,8 @@ from typing import Generic, TypeVar
 
 from redcap_dagster.export.assemble import Rows
 from redcap_dagster.export.blocks import Block
+
+logger = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 
@@ -79,7 +82,9 @@ class SideBySide(Generic[Answer]):
     def close(self) -> None:
         """Take nothing more, and wait for what is under way. Again does nothing."""
         self._desk.close()
-        if not all(future.done() for future in (*self._asking, *self._desk.reading)):
+        under_way = sum(not future.done() for future in self._asking)
+        if under_way or not all(future.done() for future in self._desk.reading):
+            logger.warning("Stopping as soon as %d requests that are under way end.", under_way)
             self._fetching.give_up()
         self._askers.shutdown()
         self._readers.shutdown()

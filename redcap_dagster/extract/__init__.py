@@ -4,6 +4,7 @@ from redcap_dagster.extract.copies import (
     CopyFormat,
     PublishedCopy,
     check_can_copy,
+    find_copies,
     publish_copy,
 )
 from redcap_dagster.extract.facts import design_facts, export_facts, last_pace, request_facts
@@ -61,6 +62,7 @@ __all__ = [
     "export_facts",
     "extract_study",
     "fence_of",
+    "find_copies",
     "find_rights",
     "is_in_group",
     "is_refusal",

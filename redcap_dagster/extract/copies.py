@@ -12,7 +12,8 @@ tables, so that they hold the same.
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,7 +23,7 @@ from urllib.parse import quote
 from pyarrow import csv
 
 from redcap_dagster.destinations import Destination, load_extract
-from redcap_dagster.errors import ConfigError, TableError
+from redcap_dagster.errors import ConfigError, DestinationError, TableError
 from redcap_dagster.tables import (
     Location,
     PublishedExtract,
@@ -31,7 +32,6 @@ from redcap_dagster.tables import (
     folder_lock,
     open_parquet,
     point_link,
-    writing_to,
 )
 
 CopyFormat = Literal["csv", "duckdb"]
@@ -85,23 +85,48 @@ def publish_copy(shelf: Path, kind: CopyFormat) -> PublishedCopy:
 
     Raises:
         ConfigError: It cannot be made there.
-        TableError: Nothing has been published, or the copy could not be written.
+        TableError: Nothing has been published, or the copy could not be written. The tables are
+            published all the same, and nothing is left of the copy.
     """
     check_can_copy(shelf, kind)
     link, store = shelf / kind, shelf / f".{kind}"
-    with writing_to(shelf):
+    if link.exists() and not link.is_symlink():
+        raise TableError(f"{link} was not made here. Move it away, then run it again.")
+    with _copying_to(link):
         store.mkdir(exist_ok=True, mode=_OWNER_ONLY)
-    with writing_to(shelf), folder_lock(store):
+    with _copying_to(link), folder_lock(store):
         extract = current_extract(shelf)
         kept = link.readlink().name if link.is_symlink() else None
         _remove_but(store, kept)
         folder = store / extract.extract_id
         if kept != extract.extract_id:
-            folder.mkdir(mode=_OWNER_ONLY)
-            _WRITERS[kind](extract, folder)
-            _write_manifest(folder, extract.extract_id)
-            point_link(link, folder)
+            with ExitStack() as on_failure:
+                on_failure.callback(shutil.rmtree, folder, ignore_errors=True)
+                folder.mkdir(mode=_OWNER_ONLY)
+                _WRITERS[kind](extract, folder)
+                _write_manifest(folder, extract.extract_id)
+                point_link(link, folder)
+                on_failure.pop_all()
     return read_copy(folder)
+
+
+@contextmanager
+def _copying_to(link: Path) -> Iterator[None]:
+    """Turn a failure into one that says what became of the tables and of the copy.
+
+    Raises:
+        TableError: In place of the failure.
+    """
+    try:
+        yield
+    except (OSError, DestinationError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        free = shutil.disk_usage(link.parent).free
+        raise TableError(
+            f"The tables are published; their copy in {link} could not be made: "
+            f"{(reason or type(error).__name__).rstrip('.')}. {free / 1e6:,.0f} MB are free there. "
+            "Nothing is left of it, and what was there before is unchanged."
+        ) from error
 
 
 def read_copy(folder: Path) -> PublishedCopy:

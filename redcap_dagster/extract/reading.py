@@ -114,6 +114,7 @@ class StudyReading:
         """What the manifest says, when the export is settled. No values, ids or tokens."""
         return {
             **design_facts(self.project),
+            "api_url": self._client.api_url,
             "partition": None,
             "request": self._request.to_manifest(),
             **self._fence_facts(export.fence),
@@ -127,12 +128,16 @@ class StudyReading:
 
     def _told(self, chunks: Iterator[pa.Table]) -> Iterator[pa.Table]:
         began = time.monotonic()
+        self._tell_of(began)  # a slow server's first answer may take minutes
         for table in chunks:
-            if self._tell is not None:
-                retries = self._client.stats.retries - self._stats.retries
-                self._tell(ExtractState(self._progress, retries, time.monotonic() - began))
+            self._tell_of(began)
             self._shows_groups = self._shows_groups or _has_groups(table)
             yield table
+
+    def _tell_of(self, began: float) -> None:
+        if self._tell is not None:
+            retries = self._client.stats.retries - self._stats.retries
+            self._tell(ExtractState(self._progress, retries, time.monotonic() - began))
 
     def _fence_facts(self, fence: ChangeFence | None) -> dict[str, Any]:
         if fence is None:

@@ -36,11 +36,15 @@ class ExtractRequest:
 
     def __post_init__(self) -> None:
         for name in ("instruments", "events", "record_ids"):
+            if isinstance(getattr(self, name), str):
+                raise ConfigError(f"`{name}` is one text. Give a tuple of texts.")
             if getattr(self, name) == ():
                 raise ConfigError(f"`{name}` is empty. Leave it out to ask for all of them.")
         for name in ("concurrency", "cells_per_request"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"`{name}` must be at least 1.")
+        if not isinstance(self.changed_since, datetime | None):
+            raise ConfigError("`changed_since` must be a datetime: datetime.fromisoformat(…).")
         if self.changed_since is not None and self.changed_since.tzinfo is not None:
             raise ConfigError(
                 "`changed_since` has a time zone. REDCap takes its server's local time: leave the "

@@ -53,7 +53,7 @@ def extract_study(
     reading = StudyReading(client, request, progress)
     project = reading.project
     last = find_extract(shelf)
-    _refuse_another_project(shelf, last, project)
+    _refuse_another_project(shelf, last, project, client.api_url)
     # Values as they are in REDCap do not take the place of de-identified ones.
     tables_that_may_stay(shelf, None, ())
     with reading.open_export(spool_folder(shelf), last_pace(last)) as export:
@@ -73,11 +73,14 @@ def extract_study(
 
 
 def _refuse_another_project(
-    shelf: Location, last: PublishedExtract | None, project: RedcapProject
+    shelf: Location, last: PublishedExtract | None, project: RedcapProject, api_url: str
 ) -> None:
-    there = None if last is None else last.facts.get("project_id")
-    if there is not None and there != project.info.project_id:
+    facts = {} if last is None else last.facts
+    own = {"project_id": project.info.project_id, "api_url": api_url}
+    if any(facts.get(name) not in {None, value} for name, value in own.items()):
         raise TableError(
-            f"{shelf} holds an extract of project {there}, and this is project "
-            f"{project.info.project_id}. Extract into another folder."
+            f"{shelf} holds an extract of project {facts.get('project_id')} of "
+            f"{facts.get('api_url', 'a server')}, and this is project {own['project_id']} of "
+            f"{api_url}. Extract into another folder. Where it is the same project and its server "
+            "has moved, remove what lies there first."
         )

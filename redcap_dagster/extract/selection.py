@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 
 from redcap_dagster.api import RedcapClient
-from redcap_dagster.errors import ConfigError
+from redcap_dagster.errors import UnknownRecordsError
 from redcap_dagster.export import RecordSelection, read_row_list
 from redcap_dagster.extract.request import ExtractRequest
 from redcap_dagster.project import RedcapProject
-
-_MOST_PLACES_SHOWN = 10
 
 
 def select_records(
@@ -18,7 +16,7 @@ def select_records(
 
     Raises:
         ApiError: REDCap did not answer, or refused.
-        ConfigError: A record that is asked for by its id is not there.
+        UnknownRecordsError: A record that is asked for by its id is not there.
     """
     if request.record_ids is not None:
         named = RecordSelection(record_ids=frozenset(request.record_ids))
@@ -33,12 +31,5 @@ def select_records(
 def _refuse_unknown(asked: Sequence[str], known: Sequence[str]) -> None:
     there = set(known)
     places = [place for place, record_id in enumerate(asked, 1) if record_id not in there]
-    if not places:
-        return
-    shown = ", ".join(map(str, places[:_MOST_PLACES_SHOWN]))
-    more = len(places) - _MOST_PLACES_SHOWN
-    raise ConfigError(
-        f"{len(places)} of the {len(asked)} records asked for are not in the study, or the token "
-        f"cannot see them: in the order given, number {shown}"
-        + (f" and {more} more." if more > 0 else ".")
-    )
+    if places:
+        raise UnknownRecordsError(places, len(asked), "in the order given, number")

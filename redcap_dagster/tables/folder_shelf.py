@@ -35,9 +35,9 @@ class FolderShelf:
     location: Path
 
     def current(self) -> Path | None:
-        """The folder of the extract that readers see; None without one."""
+        """The folder of the extract that readers see; None without one, or when it was removed."""
         link = self.location / _CURRENT
-        return link.resolve() if link.is_symlink() else None
+        return link.resolve() if link.is_symlink() and link.exists() else None
 
     def address(self, extract: PublishedExtract, table: str) -> Path:
         """Where readers find a table. The same path holds the next extract's table later.
@@ -51,8 +51,12 @@ class FolderShelf:
         """Make a folder to write an extract in.
 
         Raises:
-            TableError: The extract is there already, or another process keeps the shelf.
+            TableError: The extract is there already, another process keeps the shelf, or something
+                else stands where readers look.
         """
+        link = self.location / _CURRENT
+        if link.exists() and not link.is_symlink():
+            raise TableError(f"{link} was not made here. Move it away, or give another folder.")
         self.location.mkdir(parents=True, exist_ok=True, mode=OWNER_ONLY)
         with folder_lock(self.location):
             self._keep_out_of_git()

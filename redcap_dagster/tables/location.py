@@ -66,9 +66,16 @@ def to_location(address: str | Path | UPath) -> Location:
     """
     if isinstance(address, Path):
         return Path(address)
+    if not str(address):
+        raise ConfigError("The place to publish in is an empty text: give a folder's name.")
     protocol = get_protocol(address) if isinstance(address, str) else address.protocol
     if protocol in _FOLDERS:
-        return Path(UPath(address).path)
+        try:
+            return Path(UPath(address).path)
+        except ValueError as error:  # `S3:/bucket`
+            raise ConfigError(
+                f"{address} is neither a folder nor a place in an object store, as s3://… is."
+            ) from error
     if protocol != _MEMORY:
         _check_client(protocol)
     # A listing that is remembered would not show what another machine has published since.

@@ -153,9 +153,14 @@ def read_manifest(folder: Location) -> PublishedExtract:
     try:
         content = json.loads(read_small(path))
     except (FileNotFoundError, NotADirectoryError):
-        raise TableError(f"{folder} holds no extract: it has no {MANIFEST_NAME}.") from None
+        raise TableError(
+            f"{folder} holds no extract: it has no {MANIFEST_NAME}. Remove the folder, then run "
+            "the extract again."
+        ) from None
     except ValueError:
-        raise TableError(f"{path} is cut short or no manifest. Run the extract again.") from None
+        raise TableError(
+            f"{path} is cut short or no manifest. Remove its folder, then run the extract again."
+        ) from None
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise TableError(f"{path} is not the manifest of a redcap-dagster extract.")
     if content["format_version"] != _FORMAT_VERSION:

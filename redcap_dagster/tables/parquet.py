@@ -116,6 +116,7 @@ class ParquetSink:
         # A full disk is no matter now, nor is a write that failed: the file will be removed.
         with suppress(OSError, RuntimeError):
             self._writer.close()
+        self._writer.is_open = False  # or it tries once more when it is collected, and prints that
 
     def _write_full_groups(self) -> None:
         rows = pa.concat_tables(self._held)

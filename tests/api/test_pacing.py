@@ -186,6 +186,20 @@ def test_a_ledger_that_is_broken_is_named(tmp_path: Path, ledger: RequestLedger)
         gc.collect()
 
 
+def test_a_long_wait_is_said_aloud_once(
+    ledger: RequestLedger, caplog: pytest.LogCaptureFixture
+) -> None:
+    ledger.hold_off(90)
+    with caplog.at_level(logging.DEBUG, "redcap_dagster"):
+        ledger._tell(90, "the server asked for a pause")
+        assert ledger.acquire(5) == pytest.approx(90)
+        ledger.acquire(5)
+        ledger.hold_off(2)
+        ledger.acquire(5)
+    assert [record.levelname for record in caplog.records] == ["WARNING", "DEBUG", "DEBUG"]
+    assert "Waiting 90.0 s before asking https://one.example.org" in caplog.text
+
+
 def test_threads_together_keep_to_the_budget(ledger: RequestLedger, clock: Clock) -> None:
     budget = MachineBudget(ledger, 50)
     threads = [

@@ -1,6 +1,9 @@
 """`redcap-dagster export` against the emulator."""
 
 import csv
+import errno
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +17,7 @@ from redcap_dagster.api import RedcapClient
 from redcap_dagster.cli import main
 from redcap_dagster.emulator import RedcapEmulator
 from redcap_dagster.errors import ApiError
-from redcap_dagster.extract import ExtractRequest, extract_study
+from redcap_dagster.extract import ExtractRequest, copies, extract_study
 from redcap_dagster.tables import current_extract, read_published
 from tests.cli.conftest import COHORT
 
@@ -163,6 +166,7 @@ def test_a_copy_of_an_older_extract_is_told(
     command = ["export", "--out", str(tmp_path), "--forms", "enrolment"]
     assert main([*command, "--format", "csv"]) == 0
     assert main(command) == 0
+    assert "csv is of an older extract; --format csv renews it." in capsys.readouterr().out
     assert main(["verify", str(tmp_path)]) == 1
     assert "csv: It was made from the extract " in capsys.readouterr().out
 
@@ -208,6 +212,7 @@ def test_events_of_a_classic_project_are_refused(
         ("fünf".encode("latin-1"), "is not UTF-8"),
         (None, "cannot be read: No such file or directory"),
         (b"nobody-1\n", "1 of the 1 records asked for are not in the study"),
+        (b"01-001\n\n01-001\n \nnobody-1\n", "ids.txt, line 5."),
     ],
 )
 def test_a_list_of_records_that_cannot_be_used_is_refused(
@@ -285,6 +290,106 @@ def test_another_projects_folder_is_left_alone(
         assert main(["export", "--out", str(tmp_path)]) == 1
     assert "Extract into another folder." in capsys.readouterr().err
     assert current_extract(tmp_path) == before
+
+
+def test_the_same_number_on_another_server_is_another_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ["--out", str(tmp_path), "--forms", "enrolment"]
+    assert main(["export", *out]) == 0
+    before = current_extract(tmp_path)
+    with RedcapEmulator() as another:
+        monkeypatch.setenv("REDCAP_API_URL", another.url)
+        monkeypatch.setenv("REDCAP_API_TOKEN", another.add_project(COHORT))
+        assert main(["export", *out]) == 1
+    assert "Extract into another folder." in capsys.readouterr().err
+    assert current_extract(tmp_path) == before
+
+
+@pytest.mark.parametrize("lost", ["extracts", "current/manifest.json"])
+def test_where_the_last_extract_was_removed_by_hand_a_new_one_is_published(
+    lost: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["export", "--out", str(tmp_path), "--forms", "enrolment"]
+    assert main(command) == 0
+    if lost == "extracts":
+        shutil.rmtree(tmp_path / lost)
+    else:
+        (tmp_path / lost).write_text("{")
+        assert main(command) == 1
+        assert "Remove its folder, then run the extract again." in capsys.readouterr().err
+        shutil.rmtree((tmp_path / lost).parent.resolve())
+    assert main(command) == 0
+    assert main(["verify", str(tmp_path)]) == 0
+
+
+def test_what_stands_where_readers_look_is_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["export", "--out", str(tmp_path), "--forms", "enrolment"]
+    (tmp_path / "current").mkdir()
+    assert main(command) == 1
+    assert "current was not made here" in capsys.readouterr().err
+    assert not (tmp_path / "extracts").exists()
+    (tmp_path / "current").rmdir()
+    (tmp_path / "csv").mkdir()
+    assert main([*command, "--format", "csv"]) == 1
+    assert "csv was not made here" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["csv", "duckdb"])
+def test_nothing_is_left_of_a_copy_that_could_not_be_made(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fill_the_disk(_: object, folder: Path) -> None:
+        (folder / "half").write_text("half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setitem(copies._WRITERS, kind, fill_the_disk)
+    command = ["export", "--out", str(tmp_path), "--forms", "enrolment", "--format", kind]
+    assert main(command) == 1
+    said = capsys.readouterr().err
+    assert f"The tables are published; their copy in {tmp_path / kind}" in said
+    assert "No space left on device" in said
+    assert "MB are free there" in said
+    assert not list((tmp_path / f".{kind}").glob("*/*"))
+    assert main(["verify", str(tmp_path)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--out", ""], "The place to publish in is an empty text"),
+        (["--out", "S3:/bucket/x"], "neither a folder nor a place in an object store"),
+        (["--out", "out", "--url", ""], "REDCAP_API_URL is not set"),
+    ],
+)
+def test_places_that_are_none_are_refused(
+    options: list[str],
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["export", *options]) == 1
+    assert sentence in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_too_much_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["check", "0123456789"])
+    said = capsys.readouterr().err
+    assert "1 arguments too many (not shown: one may be a token)" in said
+    assert "0123456789" not in said
+
+
+def test_who_stops_reading_is_no_error(tmp_path: Path) -> None:
+    assert main(["export", "--out", str(tmp_path), "--forms", "enrolment"]) == 0
+    shell = f"{sys.executable} -m redcap_dagster verify {tmp_path} | true"
+    ended = subprocess.run(["/bin/bash", "-c", shell], capture_output=True, text=True, check=True)
+    assert ended.stderr == ""
 
 
 @pytest.mark.parametrize(
