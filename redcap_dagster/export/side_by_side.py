@@ -82,9 +82,8 @@ class SideBySide(Generic[Answer]):
     def close(self) -> None:
         """Take nothing more, and wait for what is under way. Again does nothing."""
         self._desk.close()
-        under_way = sum(not future.done() for future in self._asking)
-        if under_way or not all(future.done() for future in self._desk.reading):
-            logger.warning("Stopping as soon as %d requests that are under way end.", under_way)
+        if not all(future.done() for future in (*self._asking, *self._desk.reading)):
+            logger.warning("Stopping as soon as the requests that are under way have ended.")
             self._fetching.give_up()
         self._askers.shutdown()
         self._readers.shutdown()

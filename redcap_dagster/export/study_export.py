@@ -278,6 +278,8 @@ class StudyExport:
         if left is not None and left["fence"] is not None:
             self._fence = ChangeFence.from_plain(left["fence"])
             log = _if_permitted(self._read_log)
+            if log is not None:
+                self._refuse_new_design(log)
             # What came before groups were renamed is of no use; nor is it without the log.
             if log is not None and not log.touches_design:
                 self._take_up(log)

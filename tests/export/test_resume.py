@@ -68,9 +68,10 @@ def test_what_the_disk_lost_when_the_machine_went_down_is_asked_for_again(
 
 def test_what_is_kept_on_disk_is_for_its_owner_alone(serve: Serve, tmp_path: Path) -> None:
     study = serve("classic")
-    with StudyExport(study.client, study.project, spool=tmp_path / "spool") as export:
+    shelf = tmp_path / "shelf"
+    with StudyExport(study.client, study.project, spool=shelf / ".spool") as export:
         rows_of(export)
-        paths = [tmp_path / "spool", *(tmp_path / "spool").rglob("*")]
+        paths = [shelf, *shelf.rglob("*")]
         assert any(path.suffix == ".answers" for path in paths)
         for path in paths:
             if path.name != "lock":

@@ -156,3 +156,21 @@ def test_a_user_who_is_put_into_a_group_meanwhile_gets_no_part_for_the_whole(
     owner.close()
     assert caught.value.retryable
     assert not list(tmp_path.iterdir())
+
+
+def test_what_was_left_before_groups_were_renamed_is_asked_for_again(
+    serve: Serve, tmp_path: Path
+) -> None:
+    study = serve("data_access_groups", records=60)
+    group = study.client.export_data_access_groups()[0]
+    with StudyExport(study.client, study.project, spool=tmp_path) as export:
+        rows_of(export)  # and leave it there
+    renamed = {**group, "data_access_group_name": "Another name"}
+    renamed.pop("data_access_group_id", None)
+    study.client.import_data_access_groups([renamed])
+    with StudyExport(study.client, study.project, spool=tmp_path) as export:
+        rows = rows_of(export)
+        assert export.settle()
+        assert export.progress.batches_resumed == 0
+    assert sorted(map(str, rows)) == sorted(map(str, study.whole_export()))
+    assert "another_name" in {row["redcap_data_access_group"] for row in rows}
