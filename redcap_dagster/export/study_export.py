@@ -5,9 +5,9 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -28,8 +28,8 @@ from redcap_dagster.export.assemble import (
     without_unlisted_blanks,
 )
 from redcap_dagster.export.blocks import Block, BlockList
-from redcap_dagster.export.changes import ChangeFence, read_changes, read_fence
-from redcap_dagster.export.design import read_design
+from redcap_dagster.export.changes import ChangeFence, read_fence
+from redcap_dagster.export.look import LogNews, Look, Looker
 from redcap_dagster.export.pace import Pace
 from redcap_dagster.export.progress import ExportProgress
 from redcap_dagster.export.row_keys import RowList, count_distinct
@@ -102,6 +102,7 @@ class StudyExport:
         self._selection = selection or RecordSelection()
         self._asked_instruments = None if instruments is None else tuple(instruments)
         self._lists = lists or RowLists(client, project, self._settings.concurrency)
+        self._looker = Looker(client, project, self._selection, self._lists)
         self._spool_folder = spool
         self.progress = progress if progress is not None else ExportProgress()
         self._pace = pace or self._settings.pace()
@@ -114,7 +115,7 @@ class StudyExport:
         self._rows: RowList
         self._rounds = 0
         self._lock = threading.Lock()
-        self._ahead: _Look | None = None
+        self._ahead: Look | None = None
         self._from_disk = 0
         self._moment_is_assured = False
         self._stack = ExitStack()
@@ -125,6 +126,7 @@ class StudyExport:
                 on_failure.enter_context(TemporaryDirectory(prefix="redcap-export-"))
             )
             self._spool = on_failure.enter_context(Spool(folder, self._key()))
+            on_failure.callback(self._looker.close)
             self._began = datetime.now(timezone.utc)
             self._blocks = BlockList(
                 self._project,
@@ -206,7 +208,7 @@ class StudyExport:
         self._refuse_new_design(log)
         rows = look.rows.result()
         self._refuse_another_view(rows)
-        fence, touched = log.fence, log.touched
+        fence, touched = log.fence, set(log.touched)
         if log.touches_design and rows.shows_groups:  # a group may have another name, or be gone
             touched |= {*rows.record_ids, *self._rows.record_ids}
         logged = touched.intersection(rows.record_ids) | self._blocks.known(touched)
@@ -277,7 +279,7 @@ class StudyExport:
         left = self._spool.resume()
         if left is not None and left["fence"] is not None:
             self._fence = ChangeFence.from_plain(left["fence"])
-            log = _if_permitted(self._read_log)
+            log = _if_permitted(partial(self._looker.read_log, self._fence))
             if log is not None:
                 self._refuse_new_design(log)
             # What came before groups were renamed is of no use; nor is it without the log.
@@ -294,7 +296,7 @@ class StudyExport:
         self._spool.begin({"fence": self._fence.to_plain() if self._fence else None})
         self._blocks.begin(self._rows)
 
-    def _take_up(self, log: "_LogNews") -> None:
+    def _take_up(self, log: LogNews) -> None:
         self._fence = log.fence
         self._rows = self._lists.list_before(self._selection)
         kept = self._blocks.take_up(self._rows, log.touched)
@@ -347,15 +349,8 @@ class StudyExport:
     def _look_ahead(self) -> None:
         self._ahead = self._look()
 
-    def _look(self) -> "_Look":
-        """Ask for the log and for the rows as they are now."""
-        pool = ThreadPoolExecutor(2, thread_name_prefix="redcap-look")
-        self._stack.callback(pool.shutdown)
-        return _Look(
-            self._asker.sent_before_now,
-            pool.submit(self._read_log),
-            pool.submit(self._lists.list_now, self._selection),
-        )
+    def _look(self) -> Look:
+        return self._looker.look(self._fence, self._asker.sent_before_now)
 
     def _begin_counting(self) -> None:
         asked = self._blocks.asked_keys(self._rows)
@@ -380,25 +375,7 @@ class StudyExport:
         progress.bytes_received = counts.bytes_received
         progress.replaced_by_column = Counter(counts.replaced)
 
-    def _read_log(self) -> "_LogNews":
-        """What the log says since the fence. Without it, the design alone is read again."""
-        if self._fence is None:
-            return _LogNews(None, set(), False, self._has_new_design())
-        fence, changes = read_changes(self._client, self._project, self._fence)
-        touches_design = any(item.kind == "design" for item in changes)
-        # The log names no groups: any record may have come into ours.
-        group = self._selection.data_access_group
-        touched = {
-            item.record_id
-            for item in changes
-            if item.kind != "design" and self._selection.holds(item.record_id, group)
-        }
-        return _LogNews(fence, touched, touches_design, touches_design and self._has_new_design())
-
-    def _has_new_design(self) -> bool:
-        return read_design(self._client).fingerprint != self._project.fingerprint
-
-    def _refuse_new_design(self, log: "_LogNews") -> None:
+    def _refuse_new_design(self, log: LogNews) -> None:
         if log.has_new_design:
             self._spool.clear()  # what was asked by the old design is of no use to a later run
             raise ExportError(
@@ -426,39 +403,6 @@ class StudyExport:
         if len(views - {None}) > 1 or is_in_doubt:
             self._spool.clear()
             raise view_changed()
-
-
-@dataclass(frozen=True, slots=True)
-class _LogNews:
-    """What the project's log says since it was read last.
-
-    Attributes:
-        fence: Where it stands; None without the Logging right.
-        touched: Ids of the records that were changed.
-        touches_design: Whether anything was that is no record's: the design, or groups.
-        has_new_design: Whether the design is another one now.
-    """
-
-    fence: ChangeFence | None
-    touched: set[str] = field(repr=False)
-    touches_design: bool
-    has_new_design: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """What is asked to find out whether what came is what REDCap holds.
-
-    Attributes:
-        sent: Requests for records that had ended before; None where one had not, whose answer may
-            be newer than what is found out.
-        log: What `_read_log` says.
-        rows: The rows as they are listed.
-    """
-
-    sent: int | None
-    log: Future[_LogNews]
-    rows: Future[RowList] = field(repr=False)
 
 
 def _do_nothing() -> None:

@@ -11,6 +11,7 @@ from redcap_dagster.api import RedcapClient
 from redcap_dagster.emulator.synthetic.shapes import Shape
 from redcap_dagster.errors import ExportError, ServerError
 from redcap_dagster.export import (
+    ChangeFence,
     ExportSettings,
     RecordSelection,
     RowList,
@@ -19,6 +20,7 @@ from redcap_dagster.export import (
     read_design,
     read_row_list,
 )
+from redcap_dagster.export.look import Looker
 from redcap_dagster.extract import ExtractRequest, extract_study
 from tests.export.conftest import Serve, Served, rows_of, small
 
@@ -216,7 +218,7 @@ def test_a_record_made_between_list_and_log_is_not_taken_for_exported(
     study = serve("classic")
     read_now = RowLists.list_now
     made = iter(["new one"])
-    read_log = StudyExport._read_log
+    read_log = Looker.read_log
 
     def list_then_make(self: RowLists, selection: RecordSelection) -> RowList:
         rows = read_now(self, selection)
@@ -225,15 +227,15 @@ def test_a_record_made_between_list_and_log_is_not_taken_for_exported(
         listed.set()
         return rows
 
-    def read_log_then(self: StudyExport) -> Any:
+    def read_log_then(self: Looker, fence: ChangeFence | None) -> Any:
         assert listed.wait(10)
-        return read_log(self)
+        return read_log(self, fence)
 
     with StudyExport(study.client, study.project) as export:
         rows_of(export)
         listed = threading.Event()
         monkeypatch.setattr(RowLists, "list_now", list_then_make)
-        monkeypatch.setattr(StudyExport, "_read_log", read_log_then)
+        monkeypatch.setattr(Looker, "read_log", read_log_then)
         assert not export.settle()
         rows = rows_of(export)
         assert export.settle()
