@@ -249,11 +249,8 @@ class Asker:
         """Whether REDCap answers the smallest request, where it may be the server that is away."""
         if isinstance(error, AnswerError) or error.reason == "out_of_memory":
             return True  # it has answered
-        try:
-            self._export(Batch(ask.record_ids[ask.first : ask.first + 1], (), ask.events))
-        except ApiError:
-            return False  # the first failure says more of what was asked for
-        return True
+        smallest = replace(ask, last=ask.first + 1, instruments=(), expected=ask.expected[:1])
+        return not isinstance(self.send(smallest).outcome, ApiError)
 
     def _ask_until_whole(self, ask: Ask, tries: int, sent: Sent) -> tuple[Answer, Rows]:
         for attempt in range(1, tries + 1):

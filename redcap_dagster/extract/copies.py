@@ -120,11 +120,11 @@ def _copying_to(link: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, DestinationError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         free = shutil.disk_usage(link.parent).free
         raise TableError(
             f"The tables are published; their copy in {link} could not be made: "
-            f"{(reason or type(error).__name__).rstrip('.')}. {free / 1e6:,.0f} MB are free there. "
+            f"{reason.rstrip('.')}. {free / 1e6:,.0f} MB are free there. "
             "Nothing is left of it, and what was there before is unchanged."
         ) from error
 
