@@ -9,7 +9,6 @@ from redcap_dagster.export.changes import (
     ChangeKind,
     changes_in,
     read_changes,
-    read_fence,
 )
 from redcap_dagster.export.chunks import Chunk, read_chunk
 from redcap_dagster.export.design import read_answers, read_design
@@ -20,6 +19,7 @@ from redcap_dagster.export.progress import ExportProgress
 from redcap_dagster.export.row_keys import RowKeySpace, RowList
 from redcap_dagster.export.row_list import RowLists, read_row_list
 from redcap_dagster.export.selection import RecordSelection, record_bucket
+from redcap_dagster.export.series import ExportSeries
 from redcap_dagster.export.settings import ExportSettings
 from redcap_dagster.export.shares import DEFAULT_CELLS_PER_REQUEST, select_instruments
 from redcap_dagster.export.spool import spool_folder
@@ -34,6 +34,7 @@ __all__ = [
     "Chunk",
     "ExportPlan",
     "ExportProgress",
+    "ExportSeries",
     "ExportSettings",
     "LogDay",
     "Pace",
@@ -49,7 +50,6 @@ __all__ = [
     "read_changes",
     "read_chunk",
     "read_design",
-    "read_fence",
     "read_log_day",
     "read_row_list",
     "record_bucket",

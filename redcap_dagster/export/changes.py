@@ -92,9 +92,14 @@ class ChangeFence:
     newest: str
     seen: Mapping[str, int] = field(default_factory=dict, repr=False)
 
+    @property
+    def window(self) -> str:
+        """The minute from which on changes are told apart by their digests."""
+        return _minute(_parse(self.newest) - _OVERLAP)
+
     def covers(self, timestamp: str, digest: str, count: int) -> bool:
         """Whether an entry of the log was there when it was read."""
-        if timestamp < _minute(_parse(self.newest) - _OVERLAP):
+        if timestamp < self.window:
             return True
         return self.seen.get(digest, 0) >= count
 
@@ -134,7 +139,37 @@ def read_changes(
         ApiError: REDCap did not answer, or refused.
         ExportError: The log is empty where it cannot be.
     """
-    rows = client.export_logging(begin_time=_begin(since))
+    fence, changes = _read(client, project, _begin(since))
+    if since is None:
+        return fence, ()
+    new = [item for item in changes if not since.covers(item.timestamp, item.digest, item.count)]
+    return fence, tuple(new)
+
+
+def read_fence(client: RedcapClient, project: RedcapProject) -> tuple[ChangeFence, bool]:
+    """Where the log stands now: one request.
+
+    Args:
+        client: Where to ask. Its user needs the Logging right.
+        project: Names the record id field and the events.
+
+    Returns:
+        The fence, and whether there is a change of the design in the two hours before it, so that
+        a design that was read within the last hour may be an old one.
+
+    Raises:
+        ApiError: REDCap did not answer, or refused.
+        ExportError: The log is empty where it cannot be.
+    """
+    fence, changes = _read(client, project, _begin(None))
+    recent = (item for item in changes if item.timestamp >= fence.window)
+    return fence, any(item.kind == "design" for item in recent)
+
+
+def _read(
+    client: RedcapClient, project: RedcapProject, begin: datetime
+) -> tuple[ChangeFence, list[Change]]:
+    rows = client.export_logging(begin_time=begin)
     if not rows:
         raise ExportError(
             "The project's log is empty, though our own requests must be in it. The server's clock "
@@ -142,28 +177,9 @@ def read_changes(
         )
     changes = changes_in(rows, client, project)
     newest = max(str(row["timestamp"])[: len("2026-01-31 23:59")] for row in rows)
-    window = _minute(_parse(newest) - _OVERLAP)
-    fence = ChangeFence(
-        newest, Counter(item.digest for item in changes if item.timestamp >= window)
-    )
-    if since is None:
-        return fence, ()
-    new = [item for item in changes if not since.covers(item.timestamp, item.digest, item.count)]
-    return fence, tuple(new)
-
-
-def read_fence(
-    client: RedcapClient, project: RedcapProject, last: ChangeFence | None
-) -> ChangeFence:
-    """Where the log stands now: one request, small where the last fence is of the last hours.
-
-    Raises:
-        ApiError: REDCap did not answer, or refused.
-        ExportError: The log is empty where it cannot be.
-    """
-    is_recent = last is not None and _parse(last.newest) - _OVERLAP > earliest_local_time()
-    fence, _ = read_changes(client, project, last if is_recent else None)
-    return fence
+    window = ChangeFence(newest).window
+    seen = Counter(item.digest for item in changes if item.timestamp >= window)
+    return ChangeFence(newest, seen), changes
 
 
 def _begin(since: ChangeFence | None) -> datetime:

@@ -4,7 +4,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from redcap_dagster.api import RedcapClient
-from redcap_dagster.export.changes import ChangeFence, read_changes
+from redcap_dagster.export.changes import ChangeFence, read_changes, read_fence
 from redcap_dagster.export.design import read_design
 from redcap_dagster.export.row_keys import RowList
 from redcap_dagster.export.row_list import RowLists
@@ -82,7 +82,7 @@ class Looker:
         return Look(
             sent,
             self._pool.submit(self.read_log, fence),
-            self._pool.submit(self._lists.list_now, self._selection),
+            self._pool.submit(self._lists.list_now, self._client, self._selection),
         )
 
     def read_log(self, fence: ChangeFence | None) -> LogNews:
@@ -104,6 +104,17 @@ class Looker:
             if item.kind != "design" and self._selection.holds(item.record_id, group)
         )
         return LogNews(newer, touched, touches_design, touches_design and self._has_new_design())
+
+    def read_log_first(self) -> LogNews:
+        """Where the log stands, and whether the design was another one when it was read.
+
+        Raises:
+            ApiError: REDCap refused, or did not answer.
+            ExportError: The log is empty where it cannot be.
+        """
+        fence, touches_design = read_fence(self._client, self._project)
+        is_new = touches_design and self._has_new_design()
+        return LogNews(fence, frozenset(), touches_design, is_new)
 
     def _has_new_design(self) -> bool:
         return read_design(self._client).fingerprint != self._project.fingerprint

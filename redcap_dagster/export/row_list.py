@@ -82,20 +82,18 @@ class RowLists:
     one that ends that export shows.
 
     Args:
-        client: Where to ask.
         project: The study's design as it is on the server now.
         concurrency: Requests side by side. A list that is known to be long is asked for with one
             less, as the log is read at that time.
     """
 
-    def __init__(self, client: RedcapClient, project: RedcapProject, concurrency: int = 1) -> None:
-        self._client = client
+    def __init__(self, project: RedcapProject, concurrency: int = 1) -> None:
         self._project = project
         self._concurrency = max(1, concurrency - 1)
         self._last: RowList | None = None
         self._last_key: tuple[object, ...] = ()
 
-    def list_before(self, selection: RecordSelection) -> RowList:
+    def list_before(self, client: RedcapClient, selection: RecordSelection) -> RowList:
         """The rows of a selection as listed last, or now where that was another list.
 
         Raises:
@@ -103,10 +101,10 @@ class RowLists:
             ExportError: REDCap does not say in which data access groups the records are.
         """
         if self._last is None or self._last_key != _list_key(selection):
-            return self.list_now(selection)
+            return self.list_now(client, selection)
         return _choose(self._last, selection)
 
-    def list_now(self, selection: RecordSelection) -> RowList:
+    def list_now(self, client: RedcapClient, selection: RecordSelection) -> RowList:
         """The rows of a selection as they are now.
 
         Raises:
@@ -116,7 +114,7 @@ class RowLists:
         key = _list_key(selection)
         like = self._last if self._last_key == key else None
         self._last = _read_list(
-            self._client, self._project, selection, like=like, concurrency=self._concurrency
+            client, self._project, selection, like=like, concurrency=self._concurrency
         )
         self._last_key = key
         return _choose(self._last, selection)

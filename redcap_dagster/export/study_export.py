@@ -28,13 +28,13 @@ from redcap_dagster.export.assemble import (
     without_unlisted_blanks,
 )
 from redcap_dagster.export.blocks import Block, BlockList
-from redcap_dagster.export.changes import ChangeFence, read_fence
+from redcap_dagster.export.changes import ChangeFence
 from redcap_dagster.export.look import LogNews, Look, Looker
-from redcap_dagster.export.pace import Pace
 from redcap_dagster.export.progress import ExportProgress
 from redcap_dagster.export.row_keys import RowList, count_distinct
-from redcap_dagster.export.row_list import RowLists, view_changed
+from redcap_dagster.export.row_list import view_changed
 from redcap_dagster.export.selection import RecordSelection
+from redcap_dagster.export.series import ExportSeries
 from redcap_dagster.export.settings import ExportSettings
 from redcap_dagster.export.side_by_side import Fetching, SideBySide
 from redcap_dagster.export.spool import Answer, Spool
@@ -69,10 +69,7 @@ class StudyExport:
         selection: What of the records; None for all.
         instruments: Unique names of the instruments to ask for; None for all.
         settings: How the export is cut.
-        lists: The lists of rows of exports of one run that follow each other; None where there is
-            one.
-        pace: How much a request asks for, by what the server has borne so far; None where that is
-            not known.
+        series: What exports of one run that follow each other hand on; None where there is one.
         spool: Folder on a local disk for the answers of exports that are under way: what a killed
             run left there is not asked for again. None keeps them in a temporary folder.
         progress: Counts to keep up to date.
@@ -89,8 +86,7 @@ class StudyExport:
         *,
         instruments: Iterable[str] | None = None,
         settings: ExportSettings | None = None,
-        lists: RowLists | None = None,
-        pace: Pace | None = None,
+        series: ExportSeries | None = None,
         spool: Path | None = None,
         progress: ExportProgress | None = None,
     ) -> None:
@@ -101,11 +97,12 @@ class StudyExport:
         self._project = project
         self._selection = selection or RecordSelection()
         self._asked_instruments = None if instruments is None else tuple(instruments)
-        self._lists = lists or RowLists(client, project, self._settings.concurrency)
+        self._series = series or ExportSeries.begin(project, self._settings)
+        self._lists = self._series.lists
         self._looker = Looker(client, project, self._selection, self._lists)
         self._spool_folder = spool
         self.progress = progress if progress is not None else ExportProgress()
-        self._pace = pace or self._settings.pace()
+        self._pace = self._series.pace
         self._asker = Asker(client, project, self._pace, self._stopped)
         self._events_of = (
             {item.name: project.events_of(item.name) for item in project.instruments}
@@ -213,13 +210,14 @@ class StudyExport:
             touched |= {*rows.record_ids, *self._rows.record_ids}
         logged = touched.intersection(rows.record_ids) | self._blocks.known(touched)
         if touched - logged:  # perhaps made when the list was read, and before the log was
-            rows = self._lists.list_now(self._selection)
+            rows = self._lists.list_now(self._client, self._selection)
             logged |= touched.intersection(rows.record_ids)
         differing = self._blocks.differing(rows)
         self._refuse_if_nothing_came(differing)
         self._rows = rows
         if not differing and not logged:
-            self._fence, self._moment_is_assured = fence, fence is not None
+            self._fence = self._series.fence = fence
+            self._moment_is_assured = fence is not None
             return True
         if self._rounds >= _MOST_ROUNDS:
             if differing:
@@ -288,17 +286,26 @@ class StudyExport:
                 return
         # Side by side: of rows that come or go between the two, the second list tells.
         with ThreadPoolExecutor(2, thread_name_prefix="redcap-begin") as pool:
-            read = partial(read_fence, self._client, self._project, None)
-            fence = pool.submit(_if_permitted, read)
-            rows = pool.submit(self._lists.list_before, self._selection)
+            fence = pool.submit(self._first_fence)
+            rows = pool.submit(self._lists.list_before, self._client, self._selection)
         self._fence, self._rows = fence.result(), rows.result()
         # Without the log it could not be found out what changed since a killed run.
         self._spool.begin({"fence": self._fence.to_plain() if self._fence else None})
         self._blocks.begin(self._rows)
 
+    def _first_fence(self) -> ChangeFence | None:
+        """Where the log stands; None without the right. The design may be an old one by now."""
+        last = self._series.fence
+        read = self._looker.read_log_first
+        log = _if_permitted(read if last is None else partial(self._looker.read_log, last))
+        if log is None:
+            return None
+        self._refuse_new_design(log)
+        return log.fence
+
     def _take_up(self, log: LogNews) -> None:
         self._fence = log.fence
-        self._rows = self._lists.list_before(self._selection)
+        self._rows = self._lists.list_before(self._client, self._selection)
         kept = self._blocks.take_up(self._rows, log.touched)
         logger.info("Going on with an export that was not finished: %d records were there.", kept)
 

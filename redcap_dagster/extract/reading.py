@@ -13,6 +13,7 @@ from redcap_dagster.api import RedcapClient
 from redcap_dagster.export import (
     ChangeFence,
     ExportProgress,
+    ExportSeries,
     ExportSettings,
     PaceFacts,
     StudyExport,
@@ -93,7 +94,7 @@ class StudyReading:
             select_records(self._client, self.project, request),
             instruments=request.instruments,
             settings=settings,
-            pace=settings.pace(last),
+            series=ExportSeries.begin(self.project, settings, last),
             spool=spool,
             progress=self._progress,
         )

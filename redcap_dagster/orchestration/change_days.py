@@ -114,7 +114,7 @@ class ChangeDayExport:
             step.live,
             RecordSelection(record_ids=None if found.holds_everything else found.record_ids),
             settings=step.settings,
-            pace=step.pace,
+            series=step.series,
             spool=spool_folder(step.study.out_dir),
         )
 

@@ -143,8 +143,7 @@ class PartitionExport:
             self._selection,
             instruments=self._instruments,
             settings=step.settings,
-            lists=step.lists,
-            pace=step.pace,
+            series=step.series,
             # What REDCap sent does not lie beside de-identified tables, not even for a while.
             spool=spool_folder(None if step.deidentifier else step.study.out_dir),
         )

@@ -7,7 +7,7 @@ from functools import cached_property
 import dagster as dg
 
 from redcap_dagster.api import RedcapClient
-from redcap_dagster.export import ExportSettings, Pace, RowLists
+from redcap_dagster.export import ExportSeries, ExportSettings
 from redcap_dagster.extract import last_pace
 from redcap_dagster.orchestration.deidentification import plan_deidentifier
 from redcap_dagster.orchestration.kinds import PARTITIONED_KINDS, RECORD_KINDS, TableKind
@@ -47,15 +47,11 @@ class Step:
         return plan_deidentifier(self.study, self.live)
 
     @cached_property
-    def lists(self) -> RowLists:
-        """The lists of rows of its partitions' exports, which follow each other."""
-        return RowLists(self.client, self.live, self.settings.concurrency)
-
-    @cached_property
-    def pace(self) -> Pace:
-        """How much its exports ask for at once, to begin with what the server bore last time."""
+    def series(self) -> ExportSeries:
+        """What its partitions' exports hand on; the pace begins with what was borne last time."""
         partition_key, _ = self.plan()[-1]
-        return self.settings.pace(last_pace(find_extract(self.study.shelf(partition_key))))
+        last = last_pace(find_extract(self.study.shelf(partition_key)))
+        return ExportSeries.begin(self.live, self.settings, last)
 
     def plan(self) -> list[tuple[str | None, list[dg.AssetKey]]]:
         """The selected assets by the partition they are published in; None for the study's own."""

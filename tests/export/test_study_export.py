@@ -12,6 +12,7 @@ from redcap_dagster.emulator.synthetic.shapes import Shape
 from redcap_dagster.errors import ExportError, ServerError
 from redcap_dagster.export import (
     ChangeFence,
+    ExportSeries,
     ExportSettings,
     RecordSelection,
     RowList,
@@ -220,8 +221,8 @@ def test_a_record_made_between_list_and_log_is_not_taken_for_exported(
     made = iter(["new one"])
     read_log = Looker.read_log
 
-    def list_then_make(self: RowLists, selection: RecordSelection) -> RowList:
-        rows = read_now(self, selection)
+    def list_then_make(self: RowLists, client: RedcapClient, selection: RecordSelection) -> RowList:
+        rows = read_now(self, client, selection)
         for name in made:
             study.client.import_records([{"record_id": name, "enrolment_complete": "1"}])
         listed.set()
@@ -265,16 +266,16 @@ def test_a_long_list_is_asked_for_by_event_when_it_is_read_again(
     monkeypatch.setattr("redcap_dagster.export.row_list._MANY_ROWS", 10)
     study = serve("everything")
     ids = read_row_list(study.client, study.project).record_ids
-    lists = RowLists(study.client, study.project, 4)
-    whole = lists.list_before(RecordSelection())
+    lists = RowLists(study.project, 4)
+    whole = lists.list_before(study.client, RecordSelection())
     study.emulator.requests.clear()
-    in_parts = lists.list_now(RecordSelection())
+    in_parts = lists.list_now(study.client, RecordSelection())
     assert len(study.emulator.requests) == 3
     assert (in_parts.record_ids, in_parts.keys.tolist()) == (ids, whole.keys.tolist())
     change_everything(study, ids)
-    changed = lists.list_now(RecordSelection())
+    changed = lists.list_now(study.client, RecordSelection())
     assert set(changed.record_ids) == {*ids, "new one", "another name"} - {ids[1], ids[2]}
-    assert lists.list_before(RecordSelection()).record_ids == changed.record_ids
+    assert lists.list_before(study.client, RecordSelection()).record_ids == changed.record_ids
 
 
 def change_everything(study: Served, ids: tuple[str, ...]) -> None:
@@ -351,15 +352,62 @@ def test_a_new_design_ends_the_export_and_leaves_nothing_of_the_old(
             StudyExport(client, study.project, spool=tmp_path) as export,
         ):
             rows_of(export)
-            dictionary = study.client.export_metadata()
-            dictionary[-1]["field_label"] = "Another label"
-            study.client.import_metadata(dictionary)
+            change_a_label(study)
             export.settle()
 
     with pytest.raises(ExportError, match="design was changed while it was exported"):
         export_while_it_changes()
     assert not list(tmp_path.iterdir())
     assert "is kept" not in caplog.text
+
+
+def change_a_label(study: Served) -> None:
+    """Change the design without fields or rows that come or go."""
+    dictionary = study.client.export_metadata()
+    dictionary[-1]["field_label"] = "Another label"
+    study.client.import_metadata(dictionary)
+
+
+def test_a_design_that_was_changed_before_the_export_began_is_seen(serve: Serve) -> None:
+    study = serve("classic")
+    change_a_label(study)
+    with (
+        pytest.raises(ExportError, match="design was changed while it was exported"),
+        StudyExport(study.client, study.project),
+    ):
+        pytest.fail("it began with an old design")
+
+
+def test_a_design_that_was_changed_between_two_exports_of_a_series_is_seen(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = serve("classic")
+    series = ExportSeries.begin(study.project, ExportSettings())
+    with StudyExport(study.client, study.project, series=series) as export:
+        rows_of(export)
+        assert export.settle()
+        first = export.fence
+    assert series.fence == first
+    change_a_label(study)
+    # However long ago the design was read: what the log says first is not asked for again.
+    monkeypatch.delattr("redcap_dagster.export.look.read_fence")
+    with (
+        pytest.raises(ExportError, match="design was changed while it was exported"),
+        StudyExport(study.client, study.project, series=series),
+    ):
+        pytest.fail("it began with an old design")
+
+
+def test_a_change_of_the_design_that_is_in_the_design_stops_no_export(
+    serve: Serve,
+) -> None:
+    study = serve("classic")
+    change_a_label(study)
+    with StudyExport(study.client, read_design(study.client)) as export:
+        rows = rows_of(export)
+        assert export.settle()
+    assert rows == study.whole_export()
+    assert export.facts()["rounds"] == 1
 
 
 def test_a_server_that_refuses_large_answers_is_asked_for_less(serve: Serve) -> None:
