@@ -6,15 +6,17 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PORT ?= 3000
-# Three on two cores: some tests wait for other processes. In the order of the folders: their files,
+# Four on two cores: some tests wait for other processes. In the order of the folders: their files,
 # which hold few tests, would come last otherwise.
-SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
+SIDE_BY_SIDE := -n 4 --dist loadfile --no-loadscope-reorder
 # Where an older library shows first: types, frames, files, rules, databases. LOWEST=tests is all.
 LOWEST ?= tests/tables tests/quality tests/logic tests/project tests/privacy tests/destinations
 
 export DAGSTER_HOME := $(CURDIR)/.dagster_home
 export DAGSTER_DISABLE_TELEMETRY := 1
 export PYTHONUNBUFFERED := 1
+# Hundreds of processes are started by the tests; without it each would compile the project anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo ui test check test-lowest format bench study clean
 
