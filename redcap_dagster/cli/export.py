@@ -1,7 +1,6 @@
 """`redcap-dagster export`: the whole extract of a study, without Dagster."""
 
 import argparse
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -9,14 +8,12 @@ from pathlib import Path
 from typing import get_args
 
 from redcap_dagster.api import RedcapClient
-from redcap_dagster.cli.progress import ProgressBar
+from redcap_dagster.cli.progress import shown_progress
 from redcap_dagster.errors import ConfigError, UnknownRecordsError
 from redcap_dagster.export import DEFAULT_CELLS_PER_REQUEST
 from redcap_dagster.extract import (
     CopyFormat,
     ExtractRequest,
-    ProgressLines,
-    TellProgress,
     check_can_copy,
     extract_study,
     find_copies,
@@ -96,7 +93,7 @@ def run_export(client: RedcapClient, options: argparse.Namespace) -> int:
     shelf = to_location(options.out)
     if options.format != "parquet":
         check_can_copy(shelf, options.format)
-    with _shown_progress() as progress, _naming_lines(options.records_from, lines or {}):
+    with shown_progress() as progress, _naming_lines(options.records_from, lines or {}):
         extract = extract_study(client, shelf, request, progress=progress)
     for line in describe_extract(extract, shelf):
         print(line)  # noqa: T201 - a command's answer
@@ -174,16 +171,6 @@ def _naming_lines(file: Path | None, lines: Mapping[str, int]) -> Iterator[None]
         numbers = tuple(lines.values())
         places = [numbers[place - 1] for place in error.places]
         raise UnknownRecordsError(places, len(lines), f"{file}, line") from None
-
-
-@contextmanager
-def _shown_progress() -> Iterator[TellProgress]:
-    """A bar where somebody looks, a line now and then elsewhere."""
-    if sys.stderr.isatty():
-        with ProgressBar() as bar:
-            yield bar
-    else:
-        yield ProgressLines(lambda line: print(line, file=sys.stderr))  # noqa: T201
 
 
 def _moment(text: str) -> datetime:

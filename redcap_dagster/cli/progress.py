@@ -1,47 +1,75 @@
-"""How far an extract is, as a bar on a terminal."""
+"""How far an extract is: a bar on a terminal, lines elsewhere. They move while nothing comes."""
 
 import sys
-from types import TracebackType
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from shutil import get_terminal_size
 from typing import TextIO
 
 from tqdm import tqdm
-from typing_extensions import Self
 
-from redcap_dagster.extract import ExtractState
+from redcap_dagster.extract import (
+    PHASES,
+    ExtractState,
+    ProgressLines,
+    TellProgress,
+    ToldAgain,
+)
+
+_COUNTED = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} records [{elapsed}{postfix}]"
+_UNCOUNTED = "{desc} [{elapsed}]"
 
 
 class ProgressBar:
-    """A bar of records with rate and time left, and counts of cells and retries beside it.
-
-    Appears with the first answer; a context manager that leaves the finished bar behind.
+    """A bar of records, with cells, rate, retries and time left; else what is being done.
 
     Args:
         file: Where it is drawn.
     """
 
     def __init__(self, file: TextIO = sys.stderr) -> None:
-        self._file = file
-        self._bar: tqdm[None] | None = None
+        size = get_terminal_size()  # a container's terminal may say that it has none
+        self._bar = tqdm(file=file, bar_format=_UNCOUNTED, ncols=size.columns, nrows=size.lines)
+        self._bar.leave = False
 
     def __call__(self, state: ExtractState) -> None:
         """Show one moment's state."""
-        if self._bar is None:
-            self._bar = tqdm(total=state.export.records_asked, unit=" records", file=self._file)
-        self._bar.set_postfix_str(
-            f"{state.export.cells:,} cells, {state.cells_per_second:,.0f}/s, "
-            f"{state.retries} retries",
-            refresh=False,
-        )
-        self._bar.update(state.export.records_done - self._bar.n)
+        bar = self._bar
+        if state.phase == "records":
+            bar.leave = True
+            bar.bar_format = _COUNTED
+            bar.total, bar.n = state.export.records_asked, state.export.records_done
+            bar.set_postfix_str(_rate(state), refresh=False)
+        else:
+            bar.bar_format = _UNCOUNTED
+            bar.set_description_str(PHASES[state.phase], refresh=False)
+        bar.refresh()
 
-    def __enter__(self) -> Self:
-        return self
+    def close(self) -> None:
+        """Leave the bar of records behind, where there was one."""
+        self._bar.bar_format = _COUNTED
+        self._bar.close()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._bar is not None:
-            self._bar.close()
+
+def _rate(state: ExtractState) -> str:
+    """Time left, cells, rate and retries; a narrow terminal cuts off what stands last."""
+    left = state.seconds_left
+    return (f"{tqdm.format_interval(left)} left, " if left else "") + (
+        f"{state.export.cells:,} cells, {state.cells_per_second:,.0f}/s, {state.retries} retries"
+    )
+
+
+@contextmanager
+def shown_progress(file: TextIO | None = None) -> Iterator[TellProgress]:
+    """A bar where somebody looks, a line now and then elsewhere.
+
+    Args:
+        file: Where it is written; None for the standard error.
+    """
+    file = file or sys.stderr
+    if not file.isatty():
+        with ToldAgain(ProgressLines(lambda line: print(line, file=file))) as tell:
+            yield tell
+        return
+    with closing(ProgressBar(file)) as bar, ToldAgain(bar) as tell:
+        yield tell

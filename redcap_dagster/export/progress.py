@@ -11,6 +11,8 @@ class ExportProgress:
     Attributes:
         records_asked: Records that are listed, and have rows in what is asked for.
         records_done: Of these, records whose rows are there.
+        records_from_disk: Of these, records of which every answer was on disk: an earlier, killed
+            run had asked for it, or an earlier round of this one.
         rows: Rows that are there.
         cells: Their cells, with every asked column.
         cells_planned: Cells that all listed rows will have.
@@ -25,6 +27,7 @@ class ExportProgress:
 
     records_asked: int = 0
     records_done: int = 0
+    records_from_disk: int = 0
     rows: int = 0
     cells: int = 0
     cells_planned: int = 0

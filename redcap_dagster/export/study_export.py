@@ -114,6 +114,7 @@ class StudyExport:
         self._lock = threading.Lock()
         self._ahead: Look | None = None
         self._from_disk = 0
+        self._asked_blocks: set[int] = set()
         self._moment_is_assured = False
         self._stack = ExitStack()
 
@@ -312,7 +313,10 @@ class StudyExport:
     def _ask(self, block: Block, part: int) -> Sent | list[Answer]:
         """What came for a part, or the answers to it that are on disk."""
         answers = self._spool.load(block.number, part)
-        return self._asker.send(self._what(block, part)) if answers is None else answers
+        if answers is not None:
+            return answers
+        self._asked_blocks.add(block.number)
+        return self._asker.send(self._what(block, part))
 
     def _read(self, block: Block, part: int, came: Sent | list[Answer]) -> Rows:
         """The rows of a part. Of what is on disk, nothing is asked for."""
@@ -365,13 +369,17 @@ class StudyExport:
         progress.records_asked = count_distinct(self._rows.space.records_of(asked))
         progress.cells_planned = len(asked) * len(self._columns)
         progress.records_done = progress.rows = progress.cells = progress.batches_done = 0
+        progress.records_from_disk = 0
+        self._asked_blocks.clear()
         self._asker.counts.replaced.clear()
         self._asker.counts.bytes_received = 0
 
     def _count(self, block: Block, rows: Rows) -> None:
         progress, counts = self.progress, self._asker.counts
-        records = self._asker.space.records_of(rows.keys)
-        progress.records_done += count_distinct(records)
+        records = count_distinct(self._asker.space.records_of(rows.keys))
+        progress.records_done += records
+        if block.number not in self._asked_blocks:
+            progress.records_from_disk += records
         progress.rows += len(rows.keys)
         progress.cells += len(rows.keys) * len(self._columns)
         progress.batches_done += len(block.parts)

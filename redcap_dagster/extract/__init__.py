@@ -10,9 +10,13 @@ from redcap_dagster.extract.copies import (
 from redcap_dagster.extract.facts import design_facts, export_facts, last_pace, request_facts
 from redcap_dagster.extract.fences import FENCE_FACT, fence_of, published_fence
 from redcap_dagster.extract.progress import (
+    PHASES,
     ExtractState,
+    Phase,
     ProgressLines,
+    Telling,
     TellProgress,
+    ToldAgain,
     describe_state,
 )
 from redcap_dagster.extract.read import StudyTables, read_study
@@ -41,17 +45,21 @@ from redcap_dagster.extract.verify import Verification, verify_study
 __all__ = [
     "DESIGN_TABLES",
     "FENCE_FACT",
+    "PHASES",
     "SMALL_TABLES",
     "Answer",
     "CopyFormat",
     "ExtractRequest",
     "ExtractState",
+    "Phase",
     "ProgressLines",
     "PublishedCopy",
     "Rights",
     "SmallTableKind",
     "StudyTables",
     "TellProgress",
+    "Telling",
+    "ToldAgain",
     "Verification",
     "as_text",
     "ask_or_refused",

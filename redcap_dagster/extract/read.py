@@ -68,7 +68,7 @@ def read_study(
     Args:
         client: Where to ask.
         request: What to read.
-        progress: Is told how far it is, after every answer.
+        progress: Is told how far it is, when a phase begins and after every answer.
 
     Raises:
         ApiError: REDCap did not answer, or refused.
@@ -81,6 +81,7 @@ def read_study(
     with reading.open_export(None) as export:
         while True:
             tables = _read_tables(reading, export)
+            reading.begin("changes")
             if export.settle():
                 return StudyTables({**tables, **reading.design_tables}, reading.facts(export))
 

@@ -21,7 +21,7 @@ from redcap_dagster.export import (
 )
 from redcap_dagster.extract.facts import design_facts, export_facts, request_facts
 from redcap_dagster.extract.fences import FENCE_FACT
-from redcap_dagster.extract.progress import ExtractState, TellProgress
+from redcap_dagster.extract.progress import Phase, Telling, TellProgress
 from redcap_dagster.extract.request import ExtractRequest
 from redcap_dagster.extract.rights import Answer, ask_or_refused, is_in_group
 from redcap_dagster.extract.selection import select_records
@@ -38,7 +38,7 @@ class StudyReading:
     Args:
         client: Where to ask.
         request: What to read.
-        tell: Is told how far it is, after every answer.
+        tell: Is told how far it is, when a phase begins and after every answer.
 
     Raises:
         ApiError: REDCap did not answer, or refused.
@@ -51,11 +51,12 @@ class StudyReading:
     ) -> None:
         self._client = client = client.with_concurrency(request.concurrency)
         self._request = request
-        self._tell = tell
         self._stats = client.stats
         self._began = datetime.now(timezone.utc)
         self._clock = time.monotonic()
         self._progress = ExportProgress()
+        self._telling = Telling(tell, client, self._progress)
+        self.begin("design")
         self._shows_groups = False
         self._answers = read_answers(client, concurrency=request.concurrency)
         self.project = parse_project(self._answers)
@@ -82,6 +83,7 @@ class StudyReading:
             spool: As for `StudyExport`.
             last: How much the server bore last time; None where that is not known.
         """
+        self.begin("rows")
         request = self._request
         # Beside the first list of rows; what the answer tells is only needed at the end.
         asking = ThreadPoolExecutor(1, thread_name_prefix="redcap-groups")
@@ -127,18 +129,16 @@ class StudyReading:
             "seconds": round(time.monotonic() - self._clock, 3),
         }
 
+    def begin(self, phase: Phase) -> None:
+        """Tell that a phase begins. It may take minutes on a slow server."""
+        self._telling.begin(phase)
+
     def _told(self, chunks: Iterator[pa.Table]) -> Iterator[pa.Table]:
-        began = time.monotonic()
-        self._tell_of(began)  # a slow server's first answer may take minutes
+        self.begin("records")
         for table in chunks:
-            self._tell_of(began)
+            self._telling.tell()
             self._shows_groups = self._shows_groups or _has_groups(table)
             yield table
-
-    def _tell_of(self, began: float) -> None:
-        if self._tell is not None:
-            retries = self._client.stats.retries - self._stats.retries
-            self._tell(ExtractState(self._progress, retries, time.monotonic() - began))
 
     def _fence_facts(self, fence: ChangeFence | None) -> dict[str, Any]:
         if fence is None:

@@ -40,7 +40,7 @@ def extract_study(
         out_dir: The folder to publish in, made when it is not there; or a place in an object
             store, such as `s3://bucket/asthma`.
         request: What to extract.
-        progress: Is told how far it is, after every answer.
+        progress: Is told how far it is, when a phase begins and after every answer.
 
     Raises:
         ApiError: REDCap did not answer, or refused.
@@ -64,8 +64,10 @@ def extract_study(
                     writer.write_table(name, table)
                 for piece in pieces:
                     writer.write(piece)
-                writer.finish_rows()  # while REDCap is asked what has changed
+                reading.begin("changes")  # REDCap was asked when the last answer came
+                writer.finish_rows()
                 if export.settle():
+                    reading.begin("publication")
                     # Nothing of an older extract stays: it may have been asked for something else.
                     extract = writer.publish(reading.facts(export), known_tables=())
                     export.done()

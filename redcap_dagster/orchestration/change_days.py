@@ -15,11 +15,11 @@ from redcap_dagster.export import (
     read_log_day,
     spool_folder,
 )
-from redcap_dagster.extract import ask_or_refused, design_facts, is_in_group
+from redcap_dagster.extract import Telling, ask_or_refused, design_facts, is_in_group
 from redcap_dagster.orchestration.audit_log import parse_day
 from redcap_dagster.orchestration.own_tables import OwnTables
 from redcap_dagster.orchestration.partition_export import PublishedPartition
-from redcap_dagster.orchestration.progress import ProgressLog
+from redcap_dagster.orchestration.progress import logged_progress
 from redcap_dagster.orchestration.record_changes import (
     RECORD_CHANGES,
     DayOfChanges,
@@ -76,10 +76,16 @@ class ChangeDayExport:
             with self._open_writer() as writer:
                 writer.write_table(RECORD_CHANGES, found.first_rows())
                 return self._publish(writer, log, found, None)
-        with self._open_export(found) as export:
+        progress = ExportProgress()
+        with (
+            logged_progress(self._step.context, client, progress) as telling,
+            self._open_export(found, progress) as export,
+        ):
             while True:
                 with self._open_writer() as writer:
-                    self._write(writer, found, export)
+                    telling.begin("records")
+                    self._write(writer, found, export, telling)
+                    telling.begin("changes")
                     if export.settle():
                         there = frozenset(export.rows.record_ids)
                         writer.write_rows(RECORD_CHANGES, found.rows_of_deleted(there))
@@ -107,7 +113,7 @@ class ChangeDayExport:
         step = self._step
         return ExtractWriter(step.study.shelf(self._partition_key), step.live, ())
 
-    def _open_export(self, found: DayOfChanges) -> StudyExport:
+    def _open_export(self, found: DayOfChanges, progress: ExportProgress) -> StudyExport:
         step = self._step
         return StudyExport(
             step.client,
@@ -116,9 +122,12 @@ class ChangeDayExport:
             settings=step.settings,
             series=step.series,
             spool=spool_folder(step.study.out_dir),
+            progress=progress,
         )
 
-    def _write(self, writer: ExtractWriter, found: DayOfChanges, export: StudyExport) -> None:
+    def _write(
+        self, writer: ExtractWriter, found: DayOfChanges, export: StudyExport, telling: Telling
+    ) -> None:
         step = self._step
         step.context.log.info(
             "%s: the log names %d records; exporting %d%s.",
@@ -128,12 +137,11 @@ class ChangeDayExport:
             ", all there are" if found.holds_everything else "",
         )
         writer.write_rows(RECORD_CHANGES, found.first_rows())
-        log = ProgressLog(step.context, step.client, export.progress)
         has_groups: bool | None = None
         for piece in gather_chunks(export.chunks(looks_ahead=True)):
             has_groups = bool(has_groups) or _says_groups(piece)
             writer.write_rows(RECORD_CHANGES, found.table(piece))
-            log.tell()
+            telling.tell()
         try:
             self._refuse_user_of_a_group(has_groups)
         except ConfigError:

@@ -8,12 +8,12 @@ import dagster as dg
 import pyarrow as pa
 
 from redcap_dagster.export import ExportProgress, RecordSelection, StudyExport, spool_folder
-from redcap_dagster.extract import design_facts, export_facts
+from redcap_dagster.extract import Telling, design_facts, export_facts
 from redcap_dagster.orchestration.fences import fence_fact
 from redcap_dagster.orchestration.kinds import RECORD_KINDS
 from redcap_dagster.orchestration.own_tables import OwnTables
 from redcap_dagster.orchestration.partitions import parse_partition
-from redcap_dagster.orchestration.progress import ProgressLog
+from redcap_dagster.orchestration.progress import logged_progress
 from redcap_dagster.orchestration.step import Step
 from redcap_dagster.orchestration.step_checks import StepChecks
 from redcap_dagster.orchestration.translator import RedcapTableProps
@@ -98,19 +98,34 @@ class PartitionExport:
                 self._write_own(writer, own)
                 extract = self._publish(writer, None, may_stay)
             return self._published(extract, ExportProgress())
-        with self._open_export() as export:
+        progress = ExportProgress()
+        with logged_progress(self._step.context, self._step.client, progress) as telling:
+            return self._publish_export(telling, progress, own, may_stay)
+
+    def _publish_export(
+        self,
+        telling: Telling,
+        progress: ExportProgress,
+        own: Mapping[str, pa.Table],
+        may_stay: Collection[str],
+    ) -> PublishedPartition:
+        telling.begin("rows")
+        with self._open_export(progress) as export:
             while True:
                 mark = self._checks.mark()
                 # On their way while the tables are laid out.
                 pieces = gather_chunks(export.chunks(looks_ahead=True))
                 with self._open_writer() as writer:
                     self._write_own(writer, own)
-                    self._write_export(writer, export, pieces)
-                    writer.finish_rows()  # while REDCap is asked what has changed
+                    telling.begin("records")
+                    self._write_export(writer, export, pieces, telling)
+                    telling.begin("changes")  # REDCap was asked when the last answer came
+                    writer.finish_rows()
                     if export.settle():
+                        telling.begin("publication")
                         extract = self._publish(writer, export, may_stay)
                         export.done()
-                        return self._published(extract, export.progress)
+                        return self._published(extract, progress)
                 self._step.context.log.info(
                     "%d records were changed while they were exported: they are read again, and "
                     "the tables are made anew.",
@@ -135,7 +150,7 @@ class PartitionExport:
         step = self._step
         return ExtractWriter(self._shelf, step.live, self._specs, screen=step.deidentifier)
 
-    def _open_export(self) -> StudyExport:
+    def _open_export(self, progress: ExportProgress) -> StudyExport:
         step = self._step
         return StudyExport(
             step.client,
@@ -146,6 +161,7 @@ class PartitionExport:
             series=step.series,
             # What REDCap sent does not lie beside de-identified tables, not even for a while.
             spool=spool_folder(None if step.deidentifier else step.study.out_dir),
+            progress=progress,
         )
 
     def _write_own(self, writer: ExtractWriter, own: Mapping[str, pa.Table]) -> None:
@@ -159,7 +175,11 @@ class PartitionExport:
                 writer.write_table(item.name, item.spec.arrow_schema.empty_table())
 
     def _write_export(
-        self, writer: ExtractWriter, export: StudyExport, pieces: Iterator[pa.Table]
+        self,
+        writer: ExtractWriter,
+        export: StudyExport,
+        pieces: Iterator[pa.Table],
+        telling: Telling,
     ) -> None:
         step = self._step
         step.context.log.info(
@@ -167,7 +187,6 @@ class PartitionExport:
             len(export.rows.record_ids),
             len(self._instruments),
         )
-        log = ProgressLog(step.context, step.client, export.progress)
         findings = self._checks.findings_writer(
             writer,
             instruments=[spec.instrument for spec in self._specs if spec.instrument is not None],
@@ -178,7 +197,7 @@ class PartitionExport:
             self._checks.judge(writer.write(piece))
             if findings is not None:
                 findings.add(piece)
-            log.tell()
+            telling.tell()
         if findings is not None:
             findings.finish()
 

@@ -1,27 +1,19 @@
-"""A line in Dagster's log now and then while a long export runs."""
+"""Lines in Dagster's log that say how far a long export is."""
 
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import dagster as dg
 
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.export import ExportProgress
-from redcap_dagster.extract import ExtractState, ProgressLines
+from redcap_dagster.extract import ProgressLines, Telling, ToldAgain
 
 
-class ProgressLog:
-    """Tells how far an export is, at most every 15 seconds."""
-
-    def __init__(
-        self, context: dg.AssetExecutionContext, client: RedcapClient, progress: ExportProgress
-    ) -> None:
-        self._lines = ProgressLines(context.log.info)
-        self._client = client
-        self._progress = progress
-        self._retries = client.stats.retries
-        self._began = time.monotonic()
-
-    def tell(self) -> None:
-        """Log a line when the last one is long enough ago."""
-        retries = self._client.stats.retries - self._retries
-        self._lines(ExtractState(self._progress, retries, time.monotonic() - self._began))
+@contextmanager
+def logged_progress(
+    context: dg.AssetExecutionContext, client: RedcapClient, progress: ExportProgress
+) -> Iterator[Telling]:
+    """A line every 15 seconds, also while REDCap takes long for an answer."""
+    with ToldAgain(ProgressLines(context.log.info)) as tell:
+        yield Telling(tell, client, progress)

@@ -8,7 +8,7 @@ import pytest
 
 from redcap_dagster.emulator.synthetic.shapes import Shape
 from redcap_dagster.errors import ConfigError, TableError
-from redcap_dagster.extract import ExtractRequest, ExtractState, extract_study, read_study
+from redcap_dagster.extract import PHASES, ExtractRequest, ExtractState, extract_study, read_study
 from redcap_dagster.tables import read_published, to_pandas
 from tests.export.conftest import Serve
 
@@ -49,7 +49,7 @@ def test_what_changes_while_it_is_read_is_read_again(serve: Serve) -> None:
     study = serve("classic")
 
     def change_once(state: ExtractState) -> None:
-        if not changed:
+        if state.phase == "records" and not changed:
             changed.append(state.export.rows)
             rows = [{"record_id": "new one", "enrolment_complete": "1"}]
             study.client.import_records(rows)
@@ -63,3 +63,9 @@ def test_what_changes_while_it_is_read_is_read_again(serve: Serve) -> None:
     assert read.facts["completeness"]["rounds"] in {2, 3}
     assert "new one" not in repr(read)
     assert "new one" not in str(read.facts)
+
+
+def test_an_extract_tells_each_phase_when_it_begins(serve: Serve, tmp_path: Path) -> None:
+    phases: list[str] = []
+    extract_study(serve("classic").client, tmp_path, progress=lambda now: phases.append(now.phase))
+    assert list(dict.fromkeys(phases)) == [*PHASES]
