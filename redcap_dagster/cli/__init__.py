@@ -10,7 +10,7 @@ from pathlib import Path
 
 from redcap_dagster.api import DEFAULT_REQUESTS_PER_MINUTE, RedcapClient
 from redcap_dagster.cli.check import check_study, describe
-from redcap_dagster.cli.export import EXPORT_HELP, add_export_options, run_export
+from redcap_dagster.cli.export import EXPORT_HELP, add_export_options, positive_count, run_export
 from redcap_dagster.cli.load import LOAD_HELP, add_load_options, run_load
 from redcap_dagster.cli.trigger_inbox import (
     TRIGGER_INBOX_HELP,
@@ -90,6 +90,14 @@ def _parser() -> argparse.ArgumentParser:
     for command in (check, snapshot, export):
         command.add_argument("--url", help=f"address of the API, instead of {URL_VARIABLE}")
         command.add_argument("--ca-bundle", help="file of certificates to trust")
+        command.add_argument(
+            "--requests-per-minute",
+            type=positive_count,
+            default=DEFAULT_REQUESTS_PER_MINUTE,
+            metavar="N",
+            help=f"requests in any minute at most [{DEFAULT_REQUESTS_PER_MINUTE}]; REDCap bans an "
+            "address that asks too often",
+        )
     verify = commands.add_parser(
         "verify", help="compare what was published with its manifest: files, rows, columns, proof"
     )
@@ -115,11 +123,16 @@ def _client(options: argparse.Namespace) -> RedcapClient:
             f"{'are' if len(lacking) > 1 else 'is'} not set. Set the address of your REDCap's API "
             "(https://…/api/) and the API token of the project, then run this again."
         )
-    return RedcapClient(url, token, ca_bundle=options.ca_bundle)
+    return RedcapClient(
+        url,
+        token,
+        ca_bundle=options.ca_bundle,
+        requests_per_minute=options.requests_per_minute,
+    )
 
 
-def _check(client: RedcapClient, _: argparse.Namespace) -> int:
-    report = check_study(client, DEFAULT_REQUESTS_PER_MINUTE)
+def _check(client: RedcapClient, options: argparse.Namespace) -> int:
+    report = check_study(client, options.requests_per_minute)
     for line in describe(report):
         print(line)  # noqa: T201
     return 1 if report.obstacle else 0

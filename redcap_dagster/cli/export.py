@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.cli.progress import shown_progress
@@ -62,11 +62,15 @@ def add_export_options(command: argparse.ArgumentParser) -> None:
         "--no-raw", action="store_true", help="without `records`, the export as REDCap sent it"
     )
     command.add_argument(
-        "--concurrency", type=_count, default=4, metavar="N", help="requests side by side [4]"
+        "--concurrency",
+        type=positive_count,
+        default=4,
+        metavar="N",
+        help="requests side by side [4]",
     )
     command.add_argument(
         "--cells-per-request",
-        type=_count,
+        type=positive_count,
         default=DEFAULT_CELLS_PER_REQUEST,
         metavar="N",
         help="cells, rows times columns, that an answer is planned to hold "
@@ -120,7 +124,7 @@ def describe_extract(extract: PublishedExtract, shelf: Location) -> Iterator[str
     if rejected:
         yield f"{rejected:,} values do not fit their field; they are in rejected_values."
     if not facts["request"]["is_whole"]:
-        yield "This is a part of the study; the manifest says which."
+        yield f"This is a part of the study: {_part(facts['request'])}."
     if export["batches_resumed"]:
         yield (
             f"{export['batches_resumed']:,} of {export['batches_done']:,} answers were there from "
@@ -133,6 +137,21 @@ def describe_extract(extract: PublishedExtract, shelf: Location) -> Iterator[str
         yield "Whether the token sees records of all data access groups could not be found out."
     if facts["rights"]["reads_log"] == "no":
         yield "The token may not read the log, so it is not assured that nothing changed meanwhile."
+
+
+def _part(request: Mapping[str, Any]) -> str:
+    """What was asked for, by names and counts."""
+    named, since = request["records_named"], request["changed_since"]
+    parts = [
+        f"{what} {', '.join(request[what])}"
+        for what in ("instruments", "events")
+        if request[what] is not None
+    ]
+    if named is not None:
+        parts.append(f"{named:,} named records")
+    if since is not None:
+        parts.append(f"records created or changed after {since}")
+    return "; ".join(parts)
 
 
 def read_ids(file: Path) -> dict[str, int]:
@@ -182,7 +201,12 @@ def _moment(text: str) -> datetime:
         ) from None
 
 
-def _count(text: str) -> int:
+def positive_count(text: str) -> int:
+    """A whole number above 0, given to a command.
+
+    Raises:
+        ArgumentTypeError: It is none.
+    """
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
     return int(text)

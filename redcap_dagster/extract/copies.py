@@ -172,6 +172,8 @@ def verify_copy(copy: PublishedCopy, extract: PublishedExtract) -> tuple[str, ..
             findings.append(f"The file {name} is missing.")
         elif file_sha256(path) != sha256:
             findings.append(f"The file {name} is not the one that was published.")
+    strangers = {path.name for path in copy.path.iterdir()} - {_MANIFEST, *copy.files}
+    findings += [f"The file {name} does not belong to the copy." for name in sorted(strangers)]
     return tuple(findings)
 
 

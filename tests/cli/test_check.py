@@ -150,3 +150,20 @@ def test_a_snapshot_is_written_to_a_file(
     assert main(["snapshot", str(tmp_path / "design.json")]) == 0
     assert (tmp_path / "design.json").stat().st_size > 1000
     assert "It holds no data of participants." in capsys.readouterr().out
+
+
+def test_no_more_requests_a_minute_are_sent_than_were_said(
+    emulator: RedcapEmulator, owner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Any] = []
+
+    def make_client(*values: Any, **settings: Any) -> RedcapClient:
+        made.append(settings["requests_per_minute"])
+        return RedcapClient(*values, **settings)
+
+    monkeypatch.setattr("redcap_dagster.cli.RedcapClient", make_client)
+    monkeypatch.setenv("REDCAP_API_URL", emulator.url)
+    monkeypatch.setenv("REDCAP_API_TOKEN", owner)
+    assert main(["check", "--requests-per-minute", "400"]) == 0
+    assert run_check(emulator, owner, monkeypatch) == 0
+    assert made == [400, 300]

@@ -78,7 +78,10 @@ def test_parts_are_asked_for_by_form_event_record_and_no_raw_table(
         "changed_since": None,
     }
     assert "change_fence" not in extract.facts
-    assert "This is a part of the study" in capsys.readouterr().out
+    assert (
+        "This is a part of the study: instruments spirometry, enrolment; "
+        "events screening_arm_1, screening_arm_2; 2 named records."
+    ) in capsys.readouterr().out
 
 
 def test_a_part_with_its_raw_table_has_the_columns_that_were_asked_for(tmp_path: Path) -> None:
@@ -111,7 +114,8 @@ def test_since_takes_only_records_that_changed(
         emulator.faults.remove(days_later)
     records = read_published(tmp_path, "records")
     assert set(records["participant_id"].to_pylist()) == {row["participant_id"]}
-    assert "This is a part of the study" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert f"instruments enrolment; records created or changed after {today} 00:00:00." in told
 
 
 def test_nothing_of_an_earlier_extract_stays(tmp_path: Path) -> None:
@@ -145,6 +149,9 @@ def test_csv_holds_what_the_parquet_tables_hold(
     ]
     assert [[row[name] for row in rows] for name in names] == texts
     assert all(path.stat().st_mode & 0o077 == 0 for path in (tmp_path / "csv").iterdir())
+    (tmp_path / "csv" / "notes.txt").touch()
+    assert main(["verify", str(tmp_path)]) == 1
+    assert "csv: The file notes.txt does not belong to the copy." in capsys.readouterr().out
 
 
 def test_duckdb_holds_what_the_parquet_tables_hold(tmp_path: Path) -> None:
@@ -394,7 +401,13 @@ def test_who_stops_reading_is_no_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [["--concurrency", "0"], ["--cells-per-request", "many"], ["--since", "yesterday"], []],
+    [
+        ["--concurrency", "0"],
+        ["--cells-per-request", "many"],
+        ["--requests-per-minute", "0"],
+        ["--since", "yesterday"],
+        [],
+    ],
 )
 def test_options_that_cannot_be_read_end_with_the_usage(options: list[str]) -> None:
     out = ["--out", "out"] if options else []
