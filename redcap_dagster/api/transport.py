@@ -3,6 +3,7 @@
 import errno
 import re
 import socket
+import ssl
 from collections.abc import Iterable, Iterator
 from email.utils import formatdate
 from functools import lru_cache
@@ -71,6 +72,12 @@ _SENTENCES: dict[Reason, str] = {
         "administrator of the server or of a proxy before it."
     ),
 }
+
+
+_NO_TLS = (
+    "no TLS connection could be made: what listens there speaks no TLS, or no version of it that "
+    "this machine takes. Are the port and the https of the API URL right?"
+)
 
 
 class Transport:
@@ -248,6 +255,8 @@ def _failure_of(error: requests.RequestException) -> Failure:
     if reason == "transport":
         name = type(error).__name__
         return Failure(reason, f"the request could not be sent or its answer not read ({name}).")
+    if reason == "tls" and not _is_caused_by(error, ssl.SSLCertVerificationError):
+        return Failure(reason, _NO_TLS)
     return Failure(reason, _SENTENCES[reason])
 
 
@@ -259,21 +268,26 @@ def _reason_of(error: requests.RequestException) -> Reason:
         (requests.exceptions.ReadTimeout, "read_timeout"),
         (requests.exceptions.ContentDecodingError, "unreadable"),
     )
+    if _is_caused_by(error, ssl.SSLEOFError):
+        return "connection_lost"  # a server or proxy that went away, with TLS or without
     for kind, reason in by_class:
         if isinstance(error, kind):
             return reason
-    causes = tuple(_causes(error))
-    if any(isinstance(cause, urllib3.exceptions.ReadTimeoutError) for cause in causes):
+    if _is_caused_by(error, urllib3.exceptions.ReadTimeoutError):
         return "read_timeout"
-    if any(isinstance(cause, socket.gaierror) for cause in causes):
+    if _is_caused_by(error, socket.gaierror):
         return "name_not_resolved"
-    if any(_errno(cause) == errno.ECONNREFUSED for cause in causes):
+    if any(_errno(cause) == errno.ECONNREFUSED for cause in _causes(error)):
         return "connection_refused"
-    if any(isinstance(cause, urllib3.exceptions.IncompleteRead) for cause in causes):
+    if _is_caused_by(error, urllib3.exceptions.IncompleteRead):
         return "cut_short"
     if isinstance(error, (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
         return "connection_lost"
     return "transport"
+
+
+def _is_caused_by(error: BaseException, kind: type[BaseException]) -> bool:
+    return any(isinstance(cause, kind) for cause in _causes(error))
 
 
 def _causes(error: BaseException) -> list[BaseException]:

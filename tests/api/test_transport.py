@@ -125,6 +125,24 @@ def test_a_server_without_tls_behind_https_is_not_retried(make_client: Any, serv
     error = _fails(make_client(api_url=server.url.replace("http://", "https://")))
 
     assert (error.reason, error.attempts, error.retryable) == ("tls", 1, False)
+    assert "speaks no TLS" in str(error)
+    assert "certificate" not in str(error)
+
+
+def test_a_server_that_goes_away_while_tls_begins_is_tried_again(make_client: Any) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def hang_up() -> None:
+        for _ in range(3):
+            connection, _ = listener.accept()
+            connection.recv(4096)
+            connection.close()
+
+    threading.Thread(target=hang_up, daemon=True).start()
+    error = _fails(make_client(api_url=f"https://127.0.0.1:{listener.getsockname()[1]}/api/"))
+    listener.close()
+
+    assert (error.reason, error.attempts, error.retryable) == ("connection_lost", 3, True)
 
 
 @pytest.fixture
