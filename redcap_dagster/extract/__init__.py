@@ -7,7 +7,7 @@ from redcap_dagster.extract.copies import (
     find_copies,
     publish_copy,
 )
-from redcap_dagster.extract.facts import design_facts, export_facts, last_pace, request_facts
+from redcap_dagster.extract.facts import ExportFacts, last_pace
 from redcap_dagster.extract.fences import FENCE_FACT, fence_of, published_fence
 from redcap_dagster.extract.progress import (
     PHASES,
@@ -49,6 +49,7 @@ __all__ = [
     "SMALL_TABLES",
     "Answer",
     "CopyFormat",
+    "ExportFacts",
     "ExtractRequest",
     "ExtractState",
     "Phase",
@@ -65,9 +66,7 @@ __all__ = [
     "ask_or_refused",
     "check_can_copy",
     "describe_state",
-    "design_facts",
     "design_tables",
-    "export_facts",
     "extract_study",
     "fence_of",
     "find_copies",
@@ -79,7 +78,6 @@ __all__ = [
     "published_fence",
     "read_small_table",
     "read_study",
-    "request_facts",
     "text_spec",
     "text_table",
     "verify_study",

@@ -1,9 +1,7 @@
 """A study on its way out of REDCap: its design, the pieces of its export, and what came of it."""
 
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,7 @@ from redcap_dagster.export import (
     StudyExport,
     read_answers,
 )
-from redcap_dagster.extract.facts import design_facts, export_facts, request_facts
+from redcap_dagster.extract.facts import ExportFacts
 from redcap_dagster.extract.fences import FENCE_FACT
 from redcap_dagster.extract.progress import Phase, Telling, TellProgress
 from redcap_dagster.extract.request import ExtractRequest
@@ -51,9 +49,7 @@ class StudyReading:
     ) -> None:
         self._client = client = client.with_concurrency(request.concurrency)
         self._request = request
-        self._stats = client.stats
-        self._began = datetime.now(timezone.utc)
-        self._clock = time.monotonic()
+        self._facts = ExportFacts(client)
         self._progress = ExportProgress()
         self._telling = Telling(tell, client, self._progress)
         self.begin("design")
@@ -116,17 +112,10 @@ class StudyReading:
     def facts(self, export: StudyExport) -> dict[str, Any]:
         """What the manifest says, when the export is settled. No values, ids or tokens."""
         return {
-            **design_facts(self.project),
-            "api_url": self._client.api_url,
-            "partition": None,
+            **self._facts.facts(self.project, export),
             "request": self._request.to_manifest(),
             **self._fence_facts(export.fence),
             "rights": self._rights(export.fence),
-            "completeness": export.facts(),
-            "export": export_facts(self._progress),
-            **request_facts(self._client.stats, self._stats),
-            "began": self._began.isoformat(timespec="seconds"),
-            "seconds": round(time.monotonic() - self._clock, 3),
         }
 
     def begin(self, phase: Phase) -> None:

@@ -15,7 +15,7 @@ from redcap_dagster.export import (
     read_log_day,
     spool_folder,
 )
-from redcap_dagster.extract import Telling, ask_or_refused, design_facts, is_in_group
+from redcap_dagster.extract import ExportFacts, Telling, ask_or_refused, is_in_group
 from redcap_dagster.orchestration.audit_log import parse_day
 from redcap_dagster.orchestration.own_tables import OwnTables
 from redcap_dagster.orchestration.partition_export import PublishedPartition
@@ -45,6 +45,7 @@ class ChangeDayExport:
         self._step = step
         self._partition_key = partition_key
         self._key = key
+        self._export_facts = ExportFacts(step.client, partition_key)
 
     def publish(self, own_tables: OwnTables) -> PublishedPartition | None:
         """Export and publish; None where the token's user may not read the log.
@@ -171,22 +172,17 @@ class ChangeDayExport:
         step = self._step
         there = () if export is None else frozenset(export.rows.record_ids)
         facts: dict[str, Any] = {
-            **design_facts(step.live),
-            "partition": self._partition_key,
+            **self._export_facts.facts(step.live, export),
             RECORD_CHANGES: {
                 **found.counts(there),
                 "holds_everything": found.holds_everything,
                 "day_is_over": log.is_over,
             },
-            "completeness": None if export is None else export.facts(),
-            "requests": step.client.stats.requests,
-            "retries": step.client.stats.retries,
         }
         known = {props.name for props in step.study.props.values()}
         return PublishedPartition(
             self._partition_key,
             writer.publish(facts, known_tables=known),
-            ExportProgress() if export is None else export.progress,
             StepChecks(step),
         )
 

@@ -12,7 +12,12 @@ from redcap_dagster.orchestration.check_of_partition import evaluation_of_partit
 from redcap_dagster.orchestration.handed_over import value_of_output
 from redcap_dagster.orchestration.kinds import RECORD_KINDS
 from redcap_dagster.orchestration.lineage import column_lineage
-from redcap_dagster.orchestration.metadata import EXTRACT_ID, RawMetadata, table_metadata
+from redcap_dagster.orchestration.metadata import (
+    EXTRACT_ID,
+    RawMetadata,
+    export_metadata,
+    table_metadata,
+)
 from redcap_dagster.orchestration.own_tables import OwnTables
 from redcap_dagster.orchestration.partition_export import PartitionExport, PublishedPartition
 from redcap_dagster.orchestration.published_checks import check_published
@@ -174,7 +179,7 @@ def _metadata(
         metadata["dagster/column_lineage"] = lineage
     metadata[EXTRACT_ID] = item.extract.extract_id
     if props.kind in RECORD_KINDS or props.kind == RECORD_CHANGES:
-        metadata["redcap/records_exported"] = item.progress.records_done
+        metadata |= export_metadata(item.extract)
     if props.kind == RECORD_CHANGES:
         facts: dict[str, int] = item.extract.facts[RECORD_CHANGES]
         metadata |= {f"redcap/{name}": fact for name, fact in facts.items()}

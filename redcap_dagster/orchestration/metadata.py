@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import dagster as dg
 
-from redcap_dagster.tables import Location, PublishedTable, TableColumn, TableSpec
+from redcap_dagster.tables import Location, PublishedExtract, PublishedTable, TableColumn, TableSpec
 
 RawMetadata: TypeAlias = int | str | dg.TableSchema | dg.TableColumnLineage
 """The kinds of metadata values that a table has."""
@@ -41,6 +41,29 @@ def table_metadata(
         "dagster/column_schema": _schema_of(spec, table),
         "redcap/sha256": table.sha256,
     }
+
+
+def export_metadata(extract: PublishedExtract) -> dict[str, RawMetadata]:
+    """What the export of records that a table is made from came to and cost: numbers to plot.
+
+    All tables of a partition come from one export, and say the same.
+    """
+    facts, export = extract.facts, extract.facts["export"]
+    metadata: dict[str, RawMetadata] = {
+        "redcap/records_exported": export["records_done"],
+        "redcap/cells_exported": export["cells"],
+        "redcap/requests": facts["requests"],
+        "redcap/retries": facts["retries"],
+        "redcap/requests_split": export["batches_split"],
+        "redcap/answers_refused": export["answers_refused"],
+        "redcap/export_seconds": facts["seconds"],
+    }
+    moment = facts["completeness"]
+    if moment is not None:
+        metadata["redcap/is_state_of_one_moment"] = moment["is_state_of_one_moment"]
+        if moment["state_of"] is not None:
+            metadata["redcap/state_of"] = moment["state_of"]
+    return metadata
 
 
 def _schema_of(spec: TableSpec, table: PublishedTable) -> dg.TableSchema:

@@ -8,7 +8,7 @@ import dagster as dg
 import pyarrow as pa
 
 from redcap_dagster.export import ExportProgress, RecordSelection, StudyExport, spool_folder
-from redcap_dagster.extract import Telling, design_facts, export_facts
+from redcap_dagster.extract import ExportFacts, Telling
 from redcap_dagster.orchestration.fences import fence_fact
 from redcap_dagster.orchestration.kinds import RECORD_KINDS
 from redcap_dagster.orchestration.own_tables import OwnTables
@@ -37,13 +37,11 @@ class PublishedPartition:
     Attributes:
         partition_key: The partition; None for the study's own shelf.
         extract: What was published.
-        progress: What the export of records did; nothing where none was needed.
         checks: What was found in its rows, with those of other partitions or without.
     """
 
     partition_key: str | None
     extract: PublishedExtract
-    progress: ExportProgress
     checks: StepChecks
 
     def wrote(self, table: str) -> bool:
@@ -73,6 +71,7 @@ class PartitionExport:
         self._checks = checks
         self._partition_key = partition_key
         self._keys = keys
+        self._export_facts = ExportFacts(step.client, partition_key)
         self._shelf = step.study.shelf(partition_key)
         self._props = [step.study.props[key] for key in keys]
         self._instruments = _instruments_to_ask(self._props, step.live)
@@ -97,7 +96,7 @@ class PartitionExport:
             with self._open_writer() as writer:
                 self._write_own(writer, own)
                 extract = self._publish(writer, None, may_stay)
-            return self._published(extract, ExportProgress())
+            return self._published(extract)
         progress = ExportProgress()
         with logged_progress(self._step.context, self._step.client, progress) as telling:
             return self._publish_export(telling, progress, own, may_stay)
@@ -125,7 +124,7 @@ class PartitionExport:
                         telling.begin("publication")
                         extract = self._publish(writer, export, may_stay)
                         export.done()
-                        return self._published(extract, progress)
+                        return self._published(extract)
                 self._step.context.log.info(
                     "%d records were changed while they were exported: they are read again, and "
                     "the tables are made anew.",
@@ -133,8 +132,8 @@ class PartitionExport:
                 )
                 self._checks.go_back(mark)
 
-    def _published(self, extract: PublishedExtract, progress: ExportProgress) -> PublishedPartition:
-        return PublishedPartition(self._partition_key, extract, progress, self._checks)
+    def _published(self, extract: PublishedExtract) -> PublishedPartition:
+        return PublishedPartition(self._partition_key, extract, self._checks)
 
     @cached_property
     def _selection(self) -> RecordSelection:
@@ -207,24 +206,11 @@ class PartitionExport:
         step = self._step
         fence = None if export is None else export.fence
         return writer.publish(
-            self._facts(export)
+            self._export_facts.facts(step.live, export)
             | fence_fact(step.study, self._shelf, self._keys, fence)
             | deidentification_fact(step.deidentifier),
             known_tables=may_stay,
         )
-
-    def _facts(self, export: StudyExport | None) -> dict[str, object]:
-        """What the manifest says of the extract beside its tables. No values, ids or tokens."""
-        stats = self._step.client.stats
-        progress = ExportProgress() if export is None else export.progress
-        return {
-            **design_facts(self._step.live),
-            "partition": self._partition_key,
-            "export": export_facts(progress),
-            "completeness": None if export is None else export.facts(),
-            "requests": stats.requests,
-            "retries": stats.retries,
-        }
 
 
 def _instruments_to_ask(props: Sequence[RedcapTableProps], live: RedcapProject) -> tuple[str, ...]:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from redcap_dagster.export import ExportProgress, PaceFacts
-from redcap_dagster.extract import export_facts, last_pace
+from redcap_dagster.extract import last_pace
+from redcap_dagster.extract.facts import export_facts
 from redcap_dagster.tables import PublishedExtract
 
 

@@ -86,6 +86,15 @@ def test_a_materialization_says_rows_columns_address_and_content(study: "Study")
     assert (key.name, key.constraints.nullable) == ("participant_id", False)
     assert event.tags is not None
     assert event.tags["dagster/data_version"] == event.metadata["redcap/sha256"].value
+    said = {name: entry.value for name, entry in event.metadata.items()}
+    assert said["redcap/records_exported"] == 60
+    assert said["redcap/cells_exported"] > table.num_rows
+    assert 0 < said["redcap/requests"] <= len(study.emulator.requests)
+    assert [said[f"redcap/{name}"] for name in ("retries", "requests_split")] == [0, 0]
+    assert said["redcap/export_seconds"] > 0
+    assert said["redcap/is_state_of_one_moment"] is True
+    completeness = current_extract(study.out_dir).facts["completeness"]
+    assert said["redcap/state_of"] == completeness["state_of"]
 
 
 def test_columns_show_label_constraints_form_and_identifier(study: "Study") -> None:
