@@ -18,7 +18,7 @@ class LogNews:
 
     Attributes:
         fence: Where it stands; None without the Logging right.
-        touched: Ids of the records that were changed.
+        touched: Ids of the records that were changed, and of all that were renamed to.
         touches_design: Whether anything was that is no record's: the design, or groups.
         has_new_design: Whether the design is another one now.
     """
@@ -98,10 +98,12 @@ class Looker:
         touches_design = any(item.kind == "design" for item in changes)
         # The log names no groups: any record may have come into ours.
         group = self._selection.data_access_group
+        # A rename names the new id alone, and the old one may have been ours.
         touched = frozenset(
             item.record_id
             for item in changes
-            if item.kind != "design" and self._selection.holds(item.record_id, group)
+            if item.kind == "renamed"
+            or (item.kind != "design" and self._selection.holds(item.record_id, group))
         )
         return LogNews(newer, touched, touches_design, touches_design and self._has_new_design())
 

@@ -244,6 +244,42 @@ def test_a_record_made_between_list_and_log_is_not_taken_for_exported(
     assert "new one" in {row["record_id"] for row in rows}
 
 
+def test_a_record_renamed_out_of_a_bucket_between_list_and_log_is_not_in_it(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = serve("classic")
+    selection = RecordSelection(bucket=(0, 2))
+    names = read_row_list(study.client, study.project).record_ids
+    old = next(name for name in names if selection.holds(name, None))
+    new = next(name for name in "abcdefgh" if not selection.holds(name, None))
+    to_rename = iter([old])
+    read_now, read_log = RowLists.list_now, Looker.read_log
+    listed = threading.Event()
+
+    def list_then_rename(
+        self: RowLists, client: RedcapClient, selection: RecordSelection
+    ) -> RowList:
+        rows = read_now(self, client, selection)
+        for name in to_rename:
+            study.client.rename_record(name, new)
+        listed.set()
+        return rows
+
+    def read_log_then(self: Looker, fence: ChangeFence | None) -> Any:
+        assert listed.wait(10)
+        return read_log(self, fence)
+
+    with StudyExport(study.client, study.project, selection) as export:
+        rows = rows_of(export)
+        monkeypatch.setattr(RowLists, "list_now", list_then_rename)
+        monkeypatch.setattr(Looker, "read_log", read_log_then)
+        while not export.settle():
+            rows = rows_of(export)
+        assert export.facts()["is_state_of_one_moment"]
+    kept = {row["record_id"] for row in rows}
+    assert kept == {name for name in names if selection.holds(name, None)} - {old}
+
+
 def test_a_list_whose_rows_are_not_sorted_by_record_is_the_same_rows(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
