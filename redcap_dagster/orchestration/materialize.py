@@ -1,6 +1,7 @@
 """Carries out what a Dagster step selects, and tells Dagster what came of it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any, TypeAlias
 
 import dagster as dg
@@ -67,9 +68,19 @@ def materialize_study(
     plan = step.plan()
     if any(study.props[key].kind in RECORD_KINDS for _, keys in plan for key in keys):
         warn_of_other_groups(context, client, live, step.partition_keys())
-    yield from _report(step, [*_publish(step, plan, own_tables)])
+    yield from _report(step, plan, _publish_all(step, plan, own_tables))
     yield from check_published(step)
     own_tables.refuse_if_nothing_is_left()
+
+
+def _publish_all(step: Step, plan: Plan, own_tables: OwnTables) -> list[PublishedPartition]:
+    """Publish what was planned. Where that fails, Dagster is told of what readers see by then."""
+    published: list[PublishedPartition] = []
+    with ExitStack() as on_failure:
+        on_failure.callback(_tell_apart, step, step.study.props, published)
+        published.extend(_publish(step, plan, own_tables))
+        on_failure.pop_all()
+    return published
 
 
 def _publish(step: Step, plan: Plan, own_tables: OwnTables) -> Iterator[PublishedPartition]:
@@ -112,22 +123,32 @@ def _change_sentence(change: DesignChange) -> str:
     return f"{what} {change.kind}"
 
 
-def _report(step: Step, published: Sequence[PublishedPartition]) -> Iterator[RedcapEvent]:
+def _report(
+    step: Step, plan: Plan, published: Sequence[PublishedPartition]
+) -> Iterator[RedcapEvent]:
     """Tell Dagster of every table that was written, selected or not."""
     for key, props in step.study.props.items():
         written = [item for item in published if item.wrote(props.name)]
-        if not written:
-            continue
-        if key in step.context.selected_asset_keys:
+        planned = sum(key in keys for _, keys in plan)
+        # A result is one for every partition of the run, so there is none where REDCap refused
+        # some. Not planned, and written: `rejected_values` with its instrument, say.
+        if written and len(written) == planned:
             yield from _results(step, key, props, written)
-            continue
-        # Written with what was selected: `rejected_values` with its instrument, say.
+        else:
+            _tell_apart(step, {key: props}, written)
+
+
+def _tell_apart(
+    step: Step, props: Mapping[dg.AssetKey, RedcapTableProps], written: Iterable[PublishedPartition]
+) -> None:
+    """Tell Dagster of each table in each partition by itself, as far as it was written there."""
+    for key, item_props in props.items():
         for item in written:
-            step.context.log_event(
-                dg.AssetMaterialization(
-                    key, metadata=_metadata(step, props, item), partition=item.partition_key
+            if item.wrote(item_props.name):
+                metadata = _metadata(step, item_props, item)
+                step.context.log_event(
+                    dg.AssetMaterialization(key, metadata=metadata, partition=item.partition_key)
                 )
-            )
 
 
 def _results(

@@ -1,0 +1,101 @@
+"""Runs of several partitions of which some are published, and others are not."""
+
+from datetime import date, datetime, timedelta, timezone
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from redcap_dagster import build_redcap_assets, record_partitions
+from redcap_dagster.api import RedcapClient
+from redcap_dagster.export import LogDay
+from redcap_dagster.export import read_log_day as read_day
+from redcap_dagster.orchestration.partition_export import PartitionExport
+from redcap_dagster.tables import current_extract, has_extract
+from tests.orchestration.conftest import Study
+from tests.orchestration.runs import in_one_run
+
+
+def extracts_told(instance: dg.DagsterInstance, key: str) -> dict[str, str]:
+    """Partition to the extract that Dagster was told of last."""
+    told = instance.fetch_materializations(dg.AssetRecordsFilter(dg.AssetKey(key)), limit=50)
+    events = [record.asset_materialization for record in reversed(told.records)]
+    return {
+        event.partition: str(event.metadata["redcap/extract_id"].value)
+        for event in events
+        if event is not None and event.partition is not None
+    }
+
+
+def test_what_was_published_before_a_run_failed_is_told_to_dagster(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    partitions = record_partitions(3)
+    keys = partitions.get_partition_keys()
+    assets = build_redcap_assets(
+        study.project,
+        out_dir=study.out_dir,
+        partitions_def=partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        include=["records"],
+    )
+    publish = PartitionExport.publish
+
+    def fail_in_the_last(export: PartitionExport, own_tables: Any) -> Any:
+        if export._partition_key == keys[-1]:
+            study.emulator.faults.add("status", code=503, content="record")
+        return publish(export, own_tables)
+
+    monkeypatch.setattr(PartitionExport, "publish", fail_in_the_last)
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = study.materialize(
+            assets=assets, instance=instance, tags=in_one_run(keys), raise_on_error=False
+        )
+        told = extracts_told(instance, "records")
+    assert not result.success
+    published = {
+        key: current_extract(study.out_dir / key).extract_id
+        for key in keys
+        if has_extract(study.out_dir / key)
+    }
+    assert list(published) == keys[:-1]
+    assert told == published
+
+
+@pytest.mark.parametrize("table", ["audit_log", "record_changes"])
+def test_days_that_redcap_refused_are_not_materialized(
+    table: str, study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    today = datetime.now(timezone.utc).date()
+    days = [(today - timedelta(days=ago)).isoformat() for ago in (3, 2, 1)]
+    module = {"audit_log": "audit_log", "record_changes": "change_days"}[table]
+    asked: list[date] = []
+
+    def read_until_the_right_is_gone(client: RedcapClient, day: date) -> LogDay:
+        asked.append(day)
+        if len(asked) == 2:
+            with RedcapClient(study.emulator.url, study.token, retries=0) as owner:
+                owner.import_users([{"username": "api_user", "logging": 0}])
+        return read_day(client, day)
+
+    monkeypatch.setattr(
+        f"redcap_dagster.orchestration.{module}.read_log_day", read_until_the_right_is_gone
+    )
+    settings: dict[str, Any] = {
+        f"{table}_partitions": dg.DailyPartitionsDefinition(days[0], timezone="UTC")
+    }
+    assets = build_redcap_assets(
+        study.project,
+        out_dir=study.out_dir,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        include=["project_info"],
+        quality=None,
+        **settings,
+    )
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = study.materialize(assets=assets, instance=instance, tags=in_one_run(days))
+        told = extracts_told(instance, table)
+        materialized = instance.get_materialized_partitions(dg.AssetKey(table))
+    assert result.success  # `project_info` came
+    assert told == {days[0]: current_extract(study.out_dir / days[0]).extract_id}
+    assert materialized == {days[0]}
