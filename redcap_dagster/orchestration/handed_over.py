@@ -6,18 +6,18 @@ from typing import Any
 import pyarrow as pa
 
 from redcap_dagster.orchestration.study import StudyAssets
-from redcap_dagster.tables import read_published, to_pandas
+from redcap_dagster.tables import PublishedExtract, read_table, to_pandas
 
 
 def value_of_output(
-    study: StudyAssets, table: str, partition_keys: Iterable[str | None]
+    study: StudyAssets, table: str, extracts: Iterable[PublishedExtract]
 ) -> dict[str, Any]:
     """What a `MaterializeResult` of a table has beside its metadata.
 
     Args:
         study: Says whether an IO manager is handed anything.
         table: Name of the table.
-        partition_keys: The partitions that were published; None for the study's own tables.
+        extracts: What the run published, one for each partition; nothing that came after it.
 
     Returns:
         `value`, the table as `to_pandas` makes it, rows of several partitions one after another;
@@ -25,5 +25,5 @@ def value_of_output(
     """
     if not study.hands_over_frames:
         return {}
-    pieces = [read_published(study.shelf(key), table) for key in partition_keys]
+    pieces = [read_table(extract, table) for extract in extracts]
     return {"value": to_pandas(pa.concat_tables(pieces))}

@@ -162,7 +162,7 @@ def _results(
     check_results = (
         [] if apart else written[0].checks.results(checks, [item.extract for item in written])
     )
-    value = value_of_output(step.study, props.name, [item.partition_key for item in written])
+    value = value_of_output(step.study, props.name, [item.extract for item in written])
     if len(written) == 1:
         yield dg.MaterializeResult(
             asset_key=key,
