@@ -299,7 +299,8 @@ class DestinationError(TableError):
     """Tables could not be loaded into a database, which is as it was.
 
     Attributes:
-        retryable: Whether the same load may succeed later: nobody answered, or a lock was held.
+        retryable: Whether the same load may succeed later: nobody answered, a lock was held, or
+            another extract has to be made or loaded first.
     """
 
     def __init__(self, message: str, *, retryable: bool = False) -> None:

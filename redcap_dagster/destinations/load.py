@@ -1,7 +1,8 @@
 """Loads published tables into a database: all of them in one transaction, or nothing."""
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
@@ -14,6 +15,7 @@ from redcap_dagster.destinations.changes import (
 )
 from redcap_dagster.destinations.database import Database
 from redcap_dagster.destinations.destination import Destination
+from redcap_dagster.destinations.moved import MovedRecords, RowKey
 from redcap_dagster.destinations.plan import PARTITION_COLUMN, PlannedTable, plan_table
 from redcap_dagster.destinations.rows import read_schema, stream_rows
 from redcap_dagster.destinations.statements import (
@@ -24,15 +26,19 @@ from redcap_dagster.destinations.statements import (
     count_rows,
     create_table,
     delete_partitions,
-    delete_rows_of_keys,
-    key_table,
     list_partitions,
-    quoted,
+)
+from redcap_dagster.destinations.times import (
+    ExtractTime,
+    partition_comment,
+    read_partition_comment,
+    time_of,
 )
 from redcap_dagster.errors import DestinationError
 from redcap_dagster.tables import PublishedExtract
 
-_KEYS = "redcap_incoming_keys"
+logger = logging.getLogger(__name__)
+
 _SIGNATURE = "Loaded by redcap-dagster from REDCap project"
 
 
@@ -69,6 +75,8 @@ class LoadedTable:
         columns: Column name → the database's type.
         added: Names of the columns that were added to a table that was there.
         is_new: Whether the table was made, or made anew.
+        left_out: How many rows of a partition were not loaded, since newer extracts of other
+            partitions have them; partitions without such rows are not in it.
     """
 
     table: str
@@ -78,6 +86,7 @@ class LoadedTable:
     columns: Mapping[str, str]
     added: tuple[str, ...]
     is_new: bool
+    left_out: Mapping[str | None, int] = field(default_factory=dict)
 
 
 def load_extract(
@@ -155,13 +164,77 @@ def _load(database: Database, load: TableLoad, policy: SchemaChanges) -> LoadedT
         if there is not None:
             _check_ours(database, load, there)
         loaded = _fit_table(database, load, planned, there, policy)
-        _comment(database, load, planned, None if loaded.is_new else there)
-        if not loaded.is_new:
+        there = None if loaded.is_new else there
+        if there is not None:
             _make_room(database, load, planned, policy)
-        for key, extract in load.extracts.items():
-            database.append(planned.name, stream_rows(extract.file(load.table), planned, key))
-        _check_rows(database, load, planned)
+        left_out: Mapping[str | None, Collection[RowKey]] = {}
+        # Without a key no row takes another's place.
+        if planned.is_partitioned and planned.key_columns:
+            times = _times(load, there)
+            planned = planned.with_partition_comment(partition_comment(times))
+            files = {key: extract.file(load.table) for key, extract in _partitions(load).items()}
+            moved = MovedRecords(database, load.table, planned, files, times)
+            left_out = moved.settle(is_new=there is None)
+        _comment(database, load, planned, there)
+        return _fill(database, load, planned, loaded, left_out)
+
+
+def _fill(
+    database: Database,
+    load: TableLoad,
+    planned: PlannedTable,
+    loaded: LoadedTable,
+    left_out: Mapping[str | None, Collection[RowKey]],
+) -> LoadedTable:
+    """Load the rows that are not to be left out, and check that all of them are there."""
+    for key, extract in load.extracts.items():
+        without = left_out.get(key, ())
+        rows = stream_rows(extract.file(load.table), planned, key, without=without)
+        database.append(planned.name, rows)
+    counts = {key: len(keys) for key, keys in left_out.items()}
+    for key, count in counts.items():
+        logger.warning(
+            "Rows of %s in partition %s that were left out, as newer extracts of other partitions "
+            "have them: %d.",
+            load.table,
+            key,
+            count,
+        )
+    loaded = replace(loaded, rows=load.rows - sum(counts.values()), left_out=counts)
+    _check_rows(database, load, planned, loaded.rows)
     return loaded
+
+
+def _partitions(load: TableLoad) -> dict[str, PublishedExtract]:
+    return {key: extract for key, extract in load.extracts.items() if key is not None}
+
+
+def _times(load: TableLoad, there: TableThere | None) -> dict[str, ExtractTime]:
+    """When the extracts were made that the table holds after the load, as far as is known.
+
+    Raises:
+        DestinationError: An extract is older than the rows of its partition. It waited for another
+            load, and rows that moved since may have been left out elsewhere for the newer ones.
+    """
+    comment = "" if there is None else there.comments.get(PARTITION_COLUMN, "")
+    times = {
+        key: time
+        for key, time in read_partition_comment(comment).items()
+        if load.partition_keys is None or key in load.partition_keys
+    }
+    for key, extract in _partitions(load).items():
+        last, time = times.pop(key, None), time_of(extract, load.table)
+        if time is None:
+            continue
+        if last is not None and time.is_before(last):
+            raise DestinationError(
+                f"Table {load.table}: a newer extract of {key} is loaded already. Nothing was "
+                "loaded. Load what is published now; if a clock was wrong, or to go back to an "
+                "older extract, drop the table and load all partitions.",
+                retryable=True,
+            )
+        times[key] = time
+    return times
 
 
 def _schema_of(load: TableLoad) -> pa.Schema:
@@ -254,8 +327,6 @@ def _make_room(
             "them, or drop the table and load all partitions."
         )
     database.execute(delete_partitions(place, {*load.extracts, *strays}))
-    if planned.key_columns:
-        _delete_moved_rows(database, load, planned)
 
 
 def _strays(database: Database, load: TableLoad, planned: PlannedTable) -> set[str | None]:
@@ -267,17 +338,6 @@ def _strays(database: Database, load: TableLoad, planned: PlannedTable) -> set[s
 def _partitions_there(database: Database, planned: PlannedTable) -> set[str | None]:
     place = address(database.schema, planned.name)
     return {key for (key,) in database.execute(list_partitions(place))}
-
-
-def _delete_moved_rows(database: Database, load: TableLoad, planned: PlannedTable) -> None:
-    """A record that has changed its group is in two partitions until the old one is loaded."""
-    place = address(database.schema, planned.name)
-    database.execute(key_table(_KEYS, planned))
-    for extract in load.extracts.values():
-        keys = stream_rows(extract.file(load.table), planned, None, only=planned.key_columns)
-        database.append(_KEYS, keys, is_temporary=True)
-    database.execute(delete_rows_of_keys(place, quoted(_KEYS), planned.key_columns))
-    database.execute(f"drop table {quoted(_KEYS)}")
 
 
 def _comment(
@@ -294,12 +354,12 @@ def _comment(
             database.execute(comment_on_column(place, column))
 
 
-def _check_rows(database: Database, load: TableLoad, planned: PlannedTable) -> None:
-    """Compare what is there now with what the manifests promise."""
+def _check_rows(database: Database, load: TableLoad, planned: PlannedTable, expected: int) -> None:
+    """Compare what is there now with what the manifests promise, without what was left out."""
     keys = set(load.extracts) if planned.is_partitioned else None
     ((found,),) = database.execute(count_rows(address(database.schema, planned.name), keys))
-    if found != load.rows:
+    if found != expected:
         raise DestinationError(
             f"Table {load.table} has {found} rows after loading, where the extract has "
-            f"{load.rows}. Nothing was loaded."
+            f"{expected}. Nothing was loaded."
         )

@@ -5,7 +5,7 @@ import html
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -13,6 +13,9 @@ from redcap_dagster.errors import DestinationError
 
 PARTITION_COLUMN = "redcap_partition"
 """Name of the column that says which partition a row was loaded with."""
+
+PARTITION_COMMENT = "Partition of the study"
+"""How the comment of that column begins."""
 
 _KEY_FACT = b"redcap.key_columns"
 _LABEL_FACT = b"redcap.label"
@@ -75,6 +78,14 @@ class PlannedTable:
         """Whether its rows say which partition they belong to."""
         return any(column.name == PARTITION_COLUMN for column in self.columns)
 
+    def with_partition_comment(self, comment: str) -> "PlannedTable":
+        """The same, with another comment on the column of the partition."""
+        columns = [
+            replace(column, comment=comment) if column.name == PARTITION_COLUMN else column
+            for column in self.columns
+        ]
+        return replace(self, columns=tuple(columns))
+
 
 def plan_table(
     name: str,
@@ -100,7 +111,7 @@ def plan_table(
     columns = [_plan_column(name, field, limits) for field in schema]
     if is_partitioned:
         text = limits.types[pa.string()]
-        columns.append(PlannedColumn(PARTITION_COLUMN, "", text, "Partition of the study"))
+        columns.append(PlannedColumn(PARTITION_COLUMN, "", text, PARTITION_COMMENT))
     return PlannedTable(
         name=fitting_name(name, limits.longest_name),
         columns=tuple(columns),

@@ -1,6 +1,7 @@
 """The rows of a published table as a stream that a database reads, one row group at a time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
 import pyarrow as pa
 
@@ -22,6 +23,8 @@ def stream_rows(
     planned: PlannedTable,
     partition_key: str | None,
     only: Sequence[str] | None = None,
+    *,
+    without: Collection[tuple[Any, ...]] = (),
 ) -> pa.RecordBatchReader:
     """The rows of a published file, under the names that they have in the database.
 
@@ -30,6 +33,7 @@ def stream_rows(
         planned: The table they go to. Columns that the file does not have are left out.
         partition_key: What its column of partitions says.
         only: Names of the columns wanted; None for all.
+        without: Keys of the rows that are left out.
     """
     has = read_schema(path)
     columns = [
@@ -42,9 +46,17 @@ def stream_rows(
     schema = pa.schema(
         [pa.field(item.name, kind) for item, kind in zip(columns, types, strict=True)]
     )
-    return pa.RecordBatchReader.from_batches(
-        schema, _iter_batches(path, columns, schema, partition_key)
-    )
+    batches = _iter_batches(path, columns, schema, partition_key)
+    if without:
+        batches = (_leave_out(batch, planned.key_columns, without) for batch in batches)
+    return pa.RecordBatchReader.from_batches(schema, batches)
+
+
+def _leave_out(
+    batch: pa.RecordBatch, key_columns: Sequence[str], without: Collection[tuple[Any, ...]]
+) -> pa.RecordBatch:
+    keys = zip(*(batch.column(name).to_pylist() for name in key_columns), strict=True)
+    return batch.filter(pa.array([key not in without for key in keys], pa.bool_()))
 
 
 def _iter_batches(

@@ -68,10 +68,35 @@ def delete_partitions(table: str, keys: Collection[str | None]) -> str:
     return f"delete from {table} where {_of_partitions(keys)}"
 
 
-def delete_rows_of_keys(table: str, keys_table: str, key: Sequence[str]) -> str:
-    """Delete the rows whose keys stand in another table."""
-    same = " and ".join(f"{table}.{quoted(name)} = keys.{quoted(name)}" for name in key)
-    return f"delete from {table} using {keys_table} as keys where {same}"
+def list_pairs(keys_table: str, table: str, key: Sequence[str]) -> str:
+    """Pairs of partitions, one of each table, that hold rows under the same key."""
+    column = quoted(PARTITION_COLUMN)
+    return (
+        f"select distinct coming.{column}, other.{column} "
+        f"from {keys_table} as coming, {table} as other "
+        f"where {_same_key('coming', 'other', key)} and coming.{column} <> other.{column}"
+    )
+
+
+def select_shared_keys(
+    keys_table: str, table: str, key: Sequence[str], partitions: tuple[str, str]
+) -> str:
+    """The keys that a partition of the one table has in common with one of the other."""
+    return (
+        f"select {', '.join(f'coming.{quoted(name)}' for name in key)} "
+        f"from {keys_table} as coming, {table} as other "
+        f"where {_same_key('coming', 'other', key)} and {_in_pair('coming', 'other', partitions)}"
+    )
+
+
+def delete_rows_of_keys(
+    table: str, keys_table: str, key: Sequence[str], partitions: tuple[str, str]
+) -> str:
+    """Delete rows of the second partition whose keys another table lists for the first."""
+    return (
+        f"delete from {table} using {keys_table} as coming "
+        f"where {_same_key('coming', table, key)} and {_in_pair('coming', table, partitions)}"
+    )
 
 
 def count_rows(table: str, keys: Collection[str | None] | None) -> str:
@@ -86,10 +111,20 @@ def list_partitions(table: str) -> str:
 
 
 def key_table(name: str, planned: PlannedTable) -> str:
-    """Make a table of a load's own for the keys of the rows that come."""
-    key = set(planned.key_columns)
+    """Make a table of a load's own for the keys and partitions of the rows that come."""
+    key = {*planned.key_columns, PARTITION_COLUMN}
     columns = [column for column in planned.columns if column.name in key]
     return create_table(quoted(name), columns, ()).replace("create", "create temporary", 1)
+
+
+def _same_key(one: str, two: str, key: Sequence[str]) -> str:
+    return " and ".join(f"{one}.{quoted(name)} = {two}.{quoted(name)}" for name in key)
+
+
+def _in_pair(one: str, two: str, partitions: tuple[str, str]) -> str:
+    first, second = partitions
+    column = quoted(PARTITION_COLUMN)
+    return f"{one}.{column} = {literal(first)} and {two}.{column} = {literal(second)}"
 
 
 def _of_partitions(keys: Collection[str | None]) -> str:

@@ -115,8 +115,9 @@ def _metadata(
     extract: PublishedExtract,
 ) -> dict[str, RawMetadata]:
     rows = "dagster/row_count" if partition_key is None else "dagster/partition_row_count"
+    left_out = loaded.left_out.get(partition_key, 0)
     metadata: dict[str, RawMetadata] = {
-        rows: extract.tables[props.name].rows,
+        rows: extract.tables[props.name].rows - left_out,
         "dagster/table_name": f"{loaded.schema}.{loaded.name}",
         "dagster/column_schema": _schema_in_database(props, loaded),
         "dagster/column_lineage": dg.TableColumnLineage(
@@ -128,6 +129,8 @@ def _metadata(
         ),
         EXTRACT_ID: extract.extract_id,
     }
+    if left_out:
+        metadata["redcap/rows_left_out"] = left_out
     if loaded.added:
         metadata["redcap/columns_added"] = ", ".join(loaded.added)
     return metadata

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from itertools import count
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -15,6 +17,7 @@ from redcap_dagster.project import DictionaryField, Instrument, ProjectInfo, Red
 from redcap_dagster.tables import ExtractWriter, PublishedExtract
 
 RECORD_ID = DictionaryField("record_id", "visits", "text")
+FIRST = datetime(2026, 11, 22, 8, 0, tzinfo=timezone.utc)
 
 
 @dataclass(frozen=True)
@@ -65,20 +68,37 @@ Publish = Callable[..., PublishedExtract]
 
 @pytest.fixture
 def publish(tmp_path: Path) -> Publish:
-    """Publishes tables as an extract, of a partition or of the whole study."""
+    """Publishes tables as an extract, of a partition or of the whole study.
+
+    Each begins an hour after the one before, and takes a minute; or both as `hours` says.
+    """
+    hour = count()
 
     def _publish(
-        tables: Mapping[str, pa.Table], partition: str | None = None, project_id: int = 7
+        tables: Mapping[str, pa.Table],
+        partition: str | None = None,
+        project_id: int = 7,
+        hours: tuple[float, float] | None = None,
     ) -> PublishedExtract:
+        start, end = hours or (number := next(hour), number + 1 / 60)
+        began = FIRST + timedelta(hours=start)
+        facts = {
+            "project_id": project_id,
+            "partition": partition,
+            "began": began.isoformat(timespec="seconds"),
+            "seconds": (end - start) * 3600,
+        }
         project = RedcapProject(
             info=ProjectInfo(project_id=project_id, title="Study"),
             redcap_version="14.7.3",
             instruments=(Instrument("visits", "Visits", (RECORD_ID,)),),
         )
-        with ExtractWriter(tmp_path / "published" / (partition or "whole"), project, []) as writer:
+        shelf = tmp_path / "published" / (partition or "whole")
+        extract_id = f"{began:%Y%m%dT%H%M%SZ}-{token_hex(4)}"
+        with ExtractWriter(shelf, project, [], extract_id=extract_id) as writer:
             for name, table in tables.items():
                 writer.write_table(name, table)
-            return writer.publish({"project_id": project_id, "partition": partition})
+            return writer.publish(facts)
 
     return _publish
 
