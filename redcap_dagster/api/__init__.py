@@ -3,6 +3,7 @@
 It knows HTTP and REDCap's words, and neither a study's design nor files nor Dagster.
 """
 
+from redcap_dagster.api.api_token import check_variable_name
 from redcap_dagster.api.attributes import ProjectAttributes
 from redcap_dagster.api.budget import (
     DEFAULT_REQUESTS_PER_MINUTE,
@@ -42,5 +43,6 @@ __all__ = [
     "RetryPolicy",
     "SecretSource",
     "TextExports",
+    "check_variable_name",
     "count_broken_cells",
 ]

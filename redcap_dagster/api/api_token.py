@@ -57,3 +57,18 @@ def parse_api_token(text: str) -> ApiToken:
         "hexadecimal digits, as REDCap's API page of the project shows them. Was the name of the "
         "variable given instead of its value, or a part left out when it was copied?"
     )
+
+
+def check_variable_name(name: str) -> str:
+    """A name of an environment variable, which is not the secret that the variable should hold.
+
+    Raises:
+        ConfigError: It has the shape of a token, which the message does not show.
+    """
+    if _PROJECT.fullmatch(name.strip()) or _SUPER.fullmatch(name.strip()):
+        raise ConfigError(
+            "The name of an environment variable is wanted, and what is given looks like an API "
+            "token (it is not shown here). Put the token into a variable, REDCAP_API_TOKEN say, "
+            "and give its name. If others could read it where it stood, have REDCap make a new one."
+        )
+    return name

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from typing import Protocol
 
+from redcap_dagster.api.api_token import check_variable_name
 from redcap_dagster.errors import ConfigError
 
 TOKEN_VARIABLE = "REDCAP_API_TOKEN"  # noqa: S105 - the variable's name, not a token
@@ -24,9 +25,15 @@ class EnvironmentSecret:
 
     Attributes:
         variable: Name of the environment variable.
+
+    Raises:
+        ConfigError: The name has the shape of a token.
     """
 
     variable: str = TOKEN_VARIABLE
+
+    def __post_init__(self) -> None:
+        check_variable_name(self.variable)
 
     def read(self) -> str:
         """The variable's text.

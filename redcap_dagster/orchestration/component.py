@@ -13,6 +13,7 @@ from dagster.components.utils.translation import TranslationFn, TranslationFnRes
 from dagster_shared.serdes.objects.models.defs_state_info import DefsStateManagementType
 from pydantic import Field
 
+from redcap_dagster.api import check_variable_name
 from redcap_dagster.export import read_design
 from redcap_dagster.orchestration.assets import redcap_assets
 from redcap_dagster.orchestration.attachments import DEFAULT_LARGEST_ATTACHMENT_BYTES
@@ -232,7 +233,7 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
                 "then run: dg utils refresh-defs-state",
                 self._name,
                 self.api_url_env,
-                self.api_token_env,
+                self._token_variable,
             )
             return dg.Definitions()
         assets = self._assets(RedcapProject.from_snapshot(state_path), context.path)
@@ -264,7 +265,12 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
     @property
     def _name(self) -> str:
         prefix = [self.key_prefix] if isinstance(self.key_prefix, str) else self.key_prefix
-        return "/".join(prefix or [self.api_token_env])
+        return "/".join(prefix or [self._token_variable])
+
+    @property
+    def _token_variable(self) -> str:
+        # Not checked by pydantic, whose errors show what was given.
+        return check_variable_name(self.api_token_env)
 
     @property
     def _resource_key(self) -> str:
@@ -274,7 +280,7 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
     def _resource(self) -> RedcapResource:
         return RedcapResource(
             api_url=dg.EnvVar(self.api_url_env),
-            api_token=dg.EnvVar(self.api_token_env),
+            api_token=dg.EnvVar(self._token_variable),
             verify_tls=self.verify_tls,
             ca_bundle=self.ca_bundle,
             requests_per_minute=self.requests_per_minute,

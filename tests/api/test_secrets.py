@@ -133,3 +133,10 @@ def test_a_variable_that_is_not_set_is_named(
 
     with pytest.raises(ConfigError, match="variable REDCAP_API_TOKEN is not set where this runs"):
         make_client(api_token=None)
+
+
+@pytest.mark.parametrize("token", ["0123456789abcdefABCDEF0123456789", "a1" * 32, " " + "F" * 32])
+def test_a_token_in_the_place_of_its_variables_name_is_refused_and_not_shown(token: str) -> None:
+    with pytest.raises(ConfigError, match="looks like an API token") as caught:
+        EnvironmentSecret(token)
+    assert token.strip() not in "".join(traceback.format_exception(caught.value, chain=True))

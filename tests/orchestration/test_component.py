@@ -2,6 +2,7 @@
 
 import json
 import logging
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,18 @@ def test_without_state_it_says_loudly_what_to_run(
     assert "study lungs has NO ASSETS" in caplog.text
     assert "dg utils refresh-defs-state" in caplog.text
     assert study.emulator.requests == []
+
+
+@pytest.mark.parametrize("prefix", ["lungs", None])
+def test_a_token_in_the_place_of_its_variables_name_is_refused_and_not_shown(
+    prefix: str | None, load: Load, caplog: pytest.LogCaptureFixture
+) -> None:
+    token = "0123456789ABCDEF0123456789ABCDEF"
+    with caplog.at_level(logging.DEBUG), pytest.raises(Exception) as caught:
+        load(refresh=False, api_token_env=token, key_prefix=prefix)
+    said = "".join(traceback.format_exception(caught.value))
+    assert "looks like an API token" in said
+    assert token not in said + caplog.text
 
 
 def test_state_holds_the_design_and_no_person(load: Load, tmp_path: Path) -> None:
