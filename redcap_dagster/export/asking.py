@@ -34,6 +34,7 @@ _TRIES_OF_THE_SMALLEST = 5
 _LESS_CANNOT_HELP = frozenset(
     {
         "address_banned",
+        "column_missing",
         "connect_timeout",
         "connection_refused",
         "database_down",

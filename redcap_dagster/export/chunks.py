@@ -115,6 +115,8 @@ def _check_header(names: Sequence[str], columns: Sequence[ExportColumn]) -> None
             "changed while it was exported.",
             content=_CONTENT,
             status=200,
+            # With other columns in their place, the header itself may be what is lacking.
+            reason="" if extra else "column_missing",
         )
     if extra:
         # Their names are not shown: where a header is missing they are the first row's values.

@@ -10,7 +10,7 @@ import pytest
 from redcap_dagster.api import RedcapClient, RetryPolicy
 from redcap_dagster.emulator import RedcapEmulator, synthetic_project
 from redcap_dagster.emulator.options import ServerOptions
-from redcap_dagster.errors import ExportError, ServerError
+from redcap_dagster.errors import AnswerError, ExportError, ServerError
 from redcap_dagster.export import ExportSettings, StudyExport, read_design, read_row_list
 from tests.export.conftest import Serve, Served, rows_of, small
 
@@ -74,6 +74,25 @@ def test_a_server_that_goes_away_is_what_the_error_says(serve: Serve) -> None:
     ):
         rows_of(export)
     assert caught.value.retryable
+
+
+def test_a_right_that_lacks_is_not_looked_for_in_ever_smaller_requests() -> None:
+    with RedcapEmulator() as emulator:
+        token = emulator.add_project(synthetic_project(60, seed=5, shape="classic"))
+        with RedcapClient(emulator.url, token, requests_per_minute=6_000) as owner:
+            project = read_design(owner)
+        forms = dict.fromkeys((item.name for item in project.instruments), 1)
+        reader = emulator.add_user(token, "reader", forms_export={**forms, "visit": 0})
+        with RedcapClient(emulator.url, reader, requests_per_minute=6_000) as client:
+            emulator.requests.clear()
+            settings = ExportSettings(concurrency=1)
+            with (
+                pytest.raises(AnswerError, match="no full export right to these forms"),
+                StudyExport(client, project, settings=settings) as export,
+            ):
+                rows_of(export)
+    asked = [item for item in emulator.requests if item.content == "record"]
+    assert len(asked) <= 4
 
 
 def test_one_record_that_fails_for_good_may_be_tried_again_later(
