@@ -54,9 +54,12 @@ def add_export_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--format",
+        nargs="+",
+        action="extend",
         choices=("parquet", *get_args(CopyFormat)),
-        default="parquet",
-        help="csv and duckdb are made beside the Parquet tables, in DIR/csv or DIR/duckdb",
+        default=[],
+        help="csv and duckdb, or both, are made beside the Parquet tables, in DIR/csv and "
+        "DIR/duckdb",
     )
     command.add_argument(
         "--no-raw", action="store_true", help="without `records`, the export as REDCap sent it"
@@ -95,15 +98,17 @@ def run_export(client: RedcapClient, options: argparse.Namespace) -> int:
         cells_per_request=options.cells_per_request,
     )
     shelf = to_location(options.out)
-    if options.format != "parquet":
-        check_can_copy(shelf, options.format)
+    kinds = [kind for kind in get_args(CopyFormat) if kind in options.format]
+    for kind in kinds:
+        check_can_copy(shelf, kind)
     with shown_progress() as progress, _naming_lines(options.records_from, lines or {}):
         extract = extract_study(client, shelf, request, progress=progress)
     for line in describe_extract(extract, shelf):
         print(line)  # noqa: T201 - a command's answer
-    if options.format != "parquet":
-        copy = publish_copy(Path(options.out), options.format)
-        print(f"{shelf / options.format}: {', '.join(copy.files)}")  # noqa: T201
+    for kind in kinds:
+        copy = publish_copy(Path(options.out), kind)
+        files = ", ".join(copy.files) if len(copy.files) == 1 else f"{len(copy.files)} files"
+        print(f"{shelf / kind}: {files}.")  # noqa: T201
     for kind, older in find_copies(shelf).items():
         if older.extract_id != extract.extract_id:
             print(f"{shelf / kind} is of an older extract; --format {kind} renews it.")  # noqa: T201

@@ -30,6 +30,11 @@ def add_load_options(parser: argparse.ArgumentParser) -> None:
         default="add",
         help="what is done where a table there is different: %(default)s",
     )
+    parser.add_argument(
+        "--part",
+        action="store_true",
+        help="load a part of a study too; rows that are not in it go from its tables",
+    )
 
 
 def run_load(options: argparse.Namespace) -> int:
@@ -47,6 +52,7 @@ def run_load(options: argparse.Namespace) -> int:
         Destination(_url(options.to), options.schema),
         tables=options.tables,
         schema_changes=options.schema_changes,
+        allow_part=options.part,
     )
     for table in loaded:
         print(f"{table.schema}.{table.name}: {table.rows:,} rows")  # noqa: T201

@@ -1,5 +1,6 @@
 """How far an extract is: a bar on a terminal, lines elsewhere. They move while nothing comes."""
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -31,6 +32,8 @@ class ProgressBar:
         size = get_terminal_size()  # a container's terminal may say that it has none
         self._bar = tqdm(file=file, bar_format=_UNCOUNTED, ncols=size.columns, nrows=size.lines)
         self._bar.leave = False
+        self._messages = _AboveTheBar(file)
+        logging.getLogger("redcap_dagster").addHandler(self._messages)
 
     def __call__(self, state: ExtractState) -> None:
         """Show one moment's state."""
@@ -47,8 +50,20 @@ class ProgressBar:
 
     def close(self) -> None:
         """Leave the bar of records behind, where there was one."""
+        logging.getLogger("redcap_dagster").removeHandler(self._messages)
         self._bar.bar_format = _COUNTED
         self._bar.close()
+
+
+class _AboveTheBar(logging.Handler):
+    """Writes warnings on lines of their own, and the bar again below them."""
+
+    def __init__(self, file: TextIO) -> None:
+        super().__init__(logging.WARNING)
+        self._file = file
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tqdm.write(self.format(record), file=self._file)
 
 
 def _rate(state: ExtractState) -> str:

@@ -18,6 +18,7 @@ def load_study(
     *,
     tables: Collection[str] | None = None,
     schema_changes: SchemaChanges = "add",
+    allow_part: bool = False,
 ) -> tuple[LoadedTable, ...]:
     """Load what readers see of a study now, in one transaction.
 
@@ -26,18 +27,26 @@ def load_study(
         destination: Where to load it.
         tables: Names of the tables to load; None for all.
         schema_changes: What may be done where a table in the database is different.
+        allow_part: Whether an extract of a part of the study may be loaded: rows that are not in it
+            go from its tables.
 
     Returns:
         Every table that was loaded, by name.
 
     Raises:
-        TableError: Nothing is published there, or no such table.
+        TableError: Nothing is published there, no such table, or a part of a study only.
         DestinationError: It could not be loaded; the database is as it was.
         ConfigError: The driver is not installed, or there is no such `schema_changes`.
     """
     extracts = [current_extract(shelf) for shelf in find_shelves(place)]
     if not extracts:
         raise TableError(f"Nothing has been published in {place}. Export the study first.")
+    if not allow_part and any(_is_part(extract) for extract in extracts):
+        raise TableError(
+            f"{place} holds a part of a study (its manifest says which). Loaded, it would take the "
+            "place of whole tables. Load the whole study; or load the part into a schema of its "
+            "own, with --part (in Python allow_part=True)."
+        )
     found = _by_table(extracts)
     unknown = sorted(set(tables or ()) - found.keys())
     if unknown:
@@ -51,6 +60,12 @@ def load_study(
         if tables is None or name in tables
     ]
     return load_tables(loads, destination, schema_changes=schema_changes)
+
+
+def _is_part(extract: PublishedExtract) -> bool:
+    """Whether somebody asked for a part; Dagster's partitions are all there, or refused apart."""
+    request = extract.facts.get("request")
+    return request is not None and not request["is_whole"]
 
 
 def _by_table(

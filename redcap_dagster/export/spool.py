@@ -11,6 +11,7 @@ Files appear whole under their names, or not at all, and are for their owner alo
 patient data. They are gone when the export is published.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -235,10 +236,12 @@ class Spool:
             raise self._cannot_keep(error) from None
 
     def _cannot_keep(self, error: OSError) -> ExportError:
+        advice = "Give another folder, which this user can write in."
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            advice = "Make room; the same export then goes on where it stood."
         return ExportError(
-            f"The answers cannot be kept in {self._root} ({error.strerror}). Make room or give "
-            "another folder; the same export then goes on where it stood. What readers see is "
-            "unchanged."
+            f"The answers cannot be kept in {self._root} ({error.strerror}). {advice} What readers "
+            "see is unchanged."
         )
 
 

@@ -31,9 +31,9 @@ _CELLS_SPLIT_AT_ONCE = 5_000_000
 """More than for files: all of it is held in memory anyway, and splitting costs by the column."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class StudyTables:
-    """The tables of a study. Its `repr` shows no values.
+    """The tables of a study. Its `repr` shows their names and rows, and no values.
 
     Attributes:
         tables: Table name → rows, with the columns and types that the published file would have.
@@ -42,6 +42,10 @@ class StudyTables:
 
     tables: Mapping[str, pa.Table] = field(repr=False)
     facts: Mapping[str, Any] = field(repr=False)
+
+    def __repr__(self) -> str:
+        rows = ", ".join(f"{name}: {table.num_rows:,} rows" for name, table in self.tables.items())
+        return f"StudyTables({rows})"
 
     def frame(self, name: str) -> pd.DataFrame:
         """A table as `to_pandas` gives it.
@@ -80,14 +84,17 @@ def read_study(
     reading = StudyReading(client, request, progress)
     with reading.open_export(None) as export:
         while True:
-            tables = _read_tables(reading, export)
+            tables, ledger = _read_tables(reading, export)
             reading.begin("changes")
             if export.settle():
-                return StudyTables({**tables, **reading.design_tables}, reading.facts(export))
+                facts = {"conservation": ledger.to_manifest(), **reading.facts(export)}
+                return StudyTables({**tables, **reading.design_tables}, facts)
 
 
-def _read_tables(reading: StudyReading, export: StudyExport) -> dict[str, pa.Table]:
-    """The tables of one pass of the export."""
+def _read_tables(
+    reading: StudyReading, export: StudyExport
+) -> tuple[dict[str, pa.Table], CellLedger]:
+    """The tables of one pass of the export, and the proof that every cell is in them."""
     pieces = reading.pieces(export, cells=_CELLS_SPLIT_AT_ONCE)
     specs = {spec.name: spec for spec in reading.specs}
     records = specs.pop(RECORDS, None)
@@ -105,10 +112,11 @@ def _read_tables(reading: StudyReading, export: StudyExport) -> dict[str, pa.Tab
             rows[RECORDS].append(as_records(piece, records))
         ledger += split.ledger
     ledger.check()
-    return {
+    tables = {
         name: pa.concat_tables([schema.empty_table(), *rows[name]])
         for name, schema in schemas.items()
     }
+    return tables, ledger
 
 
 def _in_turn(

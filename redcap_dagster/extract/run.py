@@ -18,6 +18,7 @@ from redcap_dagster.tables import (
     Location,
     PublishedExtract,
     find_extract,
+    find_shelves,
     to_location,
 )
 
@@ -47,13 +48,15 @@ def extract_study(
         ConfigError: The request names what the study has not.
         DesignError: The study's design contradicts itself.
         ExportError: Not everything came. As with the others, what readers see is unchanged.
-        TableError: Tables could not be written, or `out_dir` holds another project's extract.
+        TableError: Tables could not be written, or `out_dir` holds another project's extract, or
+            what Dagster publishes.
     """
     shelf = to_location(out_dir)
     reading = StudyReading(client, request, progress)
     project = reading.project
     last = find_extract(shelf)
     _refuse_another_project(shelf, last, project, client.api_url)
+    _refuse_dagsters_place(shelf, last)
     # Values as they are in REDCap do not take the place of de-identified ones.
     tables_that_may_stay(shelf, None, ())
     with reading.open_export(spool_folder(shelf), last_pace(last)) as export:
@@ -72,6 +75,17 @@ def extract_study(
                     extract = writer.publish(reading.facts(export), known_tables=())
                     export.done()
                     return extract
+
+
+def _refuse_dagsters_place(shelf: Location, last: PublishedExtract | None) -> None:
+    """Refuse to take the place of tables that Dagster shows as materialized."""
+    is_dagsters = last is not None and "request" not in last.facts
+    inside = (find_extract(place) for place in find_shelves(shelf) if place != shelf)
+    if is_dagsters or any(item and item.facts.get("partition") for item in inside):
+        raise TableError(
+            f"Dagster publishes a study in {shelf}, and would go on showing tables that an extract "
+            "takes the place of. Extract into another folder."
+        )
 
 
 def _refuse_another_project(

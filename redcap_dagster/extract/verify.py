@@ -11,9 +11,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from upath import UPath
 
+from redcap_dagster.errors import TableError
 from redcap_dagster.extract.copies import find_copies, verify_copy
 from redcap_dagster.privacy import DEIDENTIFICATION_FACT
 from redcap_dagster.tables import (
+    MANIFEST_NAME,
     RECORDS,
     REJECTED_VALUES,
     Location,
@@ -63,7 +65,13 @@ def verify_study(place: str | Path | UPath) -> tuple[Verification, ...]:
     """
     shelves = find_shelves(place)
     if not shelves:
-        return (_verify(read_manifest(to_location(place))),)
+        folder = to_location(place)
+        if not (folder / MANIFEST_NAME).exists():
+            raise TableError(
+                f"There is no extract in {place}. Give the folder that `export` or Dagster "
+                "publishes in, or one extract's own."
+            )
+        return (_verify(read_manifest(folder)),)
     return tuple(_verify_shelf(shelf) for shelf in shelves)
 
 

@@ -56,6 +56,8 @@ def write_snapshot(path: Path, design: dict[str, Any]) -> None:
     Raises:
         SnapshotError: The file cannot be written.
     """
+    if path.is_dir():
+        raise SnapshotError(f"{path} is a folder. Name the file to write in it.")
     content = {"format": _FORMAT, "schema_version": SCHEMA_VERSION, "project": design}
     text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
     part = path.with_name(f".{path.name}.{uuid4().hex}.part")

@@ -24,7 +24,12 @@ from redcap_dagster.tables.location import (
     to_location,
     writing_to,
 )
-from redcap_dagster.tables.manifest import PublishedExtract, PublishedTable, read_manifest
+from redcap_dagster.tables.manifest import (
+    MANIFEST_NAME,
+    PublishedExtract,
+    PublishedTable,
+    read_manifest,
+)
 from redcap_dagster.tables.names import (
     MISSING_REASONS,
     NOT_COMPLETED,
@@ -73,6 +78,7 @@ from redcap_dagster.tables.staging import folder_lock
 
 __all__ = [
     "DEFAULT_TABLE_OPTIONS",
+    "MANIFEST_NAME",
     "MISSING_REASONS",
     "NOT_COMPLETED",
     "QUALITY_FINDINGS",

@@ -18,10 +18,12 @@ from redcap_dagster.cli import main
 from redcap_dagster.emulator import RedcapEmulator
 from redcap_dagster.errors import ApiError
 from redcap_dagster.extract import ExtractRequest, copies, extract_study
-from redcap_dagster.tables import current_extract, read_published
+from redcap_dagster.project import RedcapProject
+from redcap_dagster.tables import ExtractWriter, current_extract, read_published
 from tests.cli.conftest import COHORT
 
 ROOT = Path(__file__).parents[2]
+SNAPSHOT = ROOT / "example_pipeline" / "study" / "asthma_cohort.snapshot.json"
 CLASSIC = ROOT / "tests" / "orchestration" / "classic.xml"
 
 pytestmark = pytest.mark.usefixtures("study")
@@ -165,6 +167,33 @@ def test_duckdb_holds_what_the_parquet_tables_hold(tmp_path: Path) -> None:
     assert found.to_pydict() == table.to_pydict()
     assert names == current_extract(tmp_path).tables.keys()
     assert main(["verify", str(tmp_path)]) == 0
+
+
+def test_both_copies_are_made_by_one_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["export", "--out", str(tmp_path), "--forms", "enrolment", "--format"]
+    assert main([*command, "duckdb", "csv"]) == 0
+    told = capsys.readouterr().out
+    assert f"{tmp_path}/csv: {len(current_extract(tmp_path).tables)} files." in told
+    assert f"{tmp_path}/duckdb: study.duckdb." in told
+    assert main([*command, "csv", "--format", "duckdb"]) == 0
+    assert main(["verify", str(tmp_path)]) == 0
+
+
+@pytest.mark.parametrize("partition", [None, "bucket-0-of-2"])
+def test_what_dagster_publishes_is_not_taken_the_place_of(
+    partition: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", "--out", str(tmp_path / "made"), "--forms", "enrolment"]) == 0
+    extract = current_extract(tmp_path / "made")
+    table = read_published(tmp_path / "made", "enrolment")
+    project = RedcapProject.from_snapshot(SNAPSHOT)
+    with ExtractWriter(tmp_path / "dagsters" / (partition or ""), project, []) as writer:
+        writer.write_table("users", table)
+        writer.publish({"project_id": extract.facts["project_id"], "partition": partition})
+    assert main(["export", "--out", str(tmp_path / "dagsters"), "--forms", "enrolment"]) == 1
+    assert "Dagster publishes a study in" in capsys.readouterr().err
 
 
 def test_a_copy_of_an_older_extract_is_told(
@@ -406,6 +435,7 @@ def test_who_stops_reading_is_no_error(tmp_path: Path) -> None:
         ["--cells-per-request", "many"],
         ["--requests-per-minute", "0"],
         ["--since", "yesterday"],
+        ["--format", "excel"],
         [],
     ],
 )

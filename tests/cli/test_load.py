@@ -26,12 +26,15 @@ def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Publish:
     """Publishes tables of one column in `data/my_study`, or in a partition there."""
     monkeypatch.chdir(tmp_path)
 
-    def _publish(partition: str | None = None, **tables: list[str]) -> None:
+    def _publish(
+        partition: str | None = None, *, is_whole: bool = True, **tables: list[str]
+    ) -> None:
         shelf = Path("data", "my_study", partition or "")
         with ExtractWriter(shelf, PROJECT, []) as writer:
             for name, ids in tables.items():
                 writer.write_table(name, pa.table({"id": pa.array(ids, pa.string())}))
-            writer.publish({"project_id": 7, "partition": partition})
+            request = {} if is_whole else {"request": {"is_whole": False}}
+            writer.publish({"project_id": 7, "partition": partition, **request})
 
     return _publish
 
@@ -84,3 +87,18 @@ def test_the_address_can_come_from_the_environment(
     publish(users=["ada"], visits=["1"])
     assert main(["load", "data/my_study", "--tables", "users"]) == 0
     assert capsys.readouterr().out == "redcap.users: 1 rows\n"
+
+
+def test_a_part_of_a_study_takes_the_place_of_the_whole_only_where_that_is_said(
+    publish: Publish, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["load", "data/my_study", "--to", "duckdb:///data/warehouse.duckdb"]
+    publish(visits=["1", "2", "3"])
+    assert main(command) == 0
+    publish(visits=["2"], is_whole=False)
+    assert main(command) == 1
+    assert "data/my_study holds a part of a study" in capsys.readouterr().err
+    with Destination("duckdb:///data/warehouse.duckdb").open() as database:
+        assert database.execute("select count(*) from redcap.visits") == [(3,)]
+    assert main([*command, "--part", "--schema", "part"]) == 0
+    assert capsys.readouterr().out == "part.visits: 1 rows\n"

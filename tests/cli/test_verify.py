@@ -118,10 +118,12 @@ def test_verify_says_what_is_wrong_and_where(
     assert f"{len(sentences)} things are wrong" in said
 
 
-def test_verify_of_a_folder_without_an_extract_says_so(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("name", ["nowhere", "notes.txt", "."])
+def test_what_is_no_extract_is_not_to_be_removed(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "file").touch()
-    for place in ("nowhere", "file"):
-        assert main(["verify", str(tmp_path / place)]) == 1
-        assert f"{place} holds no extract" in capsys.readouterr().err
+    (tmp_path / "notes.txt").touch()
+    assert main(["verify", str(tmp_path / name)]) == 1
+    said = capsys.readouterr().err
+    assert f"There is no extract in {tmp_path / name}. Give the folder that" in said
+    assert "Remove" not in said

@@ -26,7 +26,7 @@ def test_tables_in_memory_are_those_that_would_be_published(
         assert table.schema.equals(on_disk.schema), name
         assert table.to_pylist() == on_disk.to_pylist(), name
         pd.testing.assert_frame_equal(read.frame(name), to_pandas(on_disk))
-    same = ("design_fingerprint", "rights", "request", "project_id")
+    same = ("conservation", "design_fingerprint", "rights", "request", "project_id")
     assert [read.facts[name] for name in same] == [published.facts[name] for name in same]
     assert read.facts["completeness"]["is_state_of_one_moment"]
 
@@ -61,6 +61,7 @@ def test_what_changes_while_it_is_read_is_read_again(serve: Serve) -> None:
     assert read.tables["records"].num_rows == len(study.whole_export())
     # Three where it was made when the log had been read, and the list had not.
     assert read.facts["completeness"]["rounds"] in {2, 3}
+    assert f"records: {read.tables['records'].num_rows} rows" in repr(read)
     assert "new one" not in repr(read)
     assert "new one" not in str(read.facts)
 

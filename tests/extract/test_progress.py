@@ -1,6 +1,7 @@
 """What is told of a running extract."""
 
 import io
+import logging
 import threading
 
 from redcap_dagster.cli.progress import ProgressBar, ToldAgain
@@ -67,6 +68,17 @@ def test_the_bar_shows_records_cells_rate_and_retries() -> None:
     assert any("Publishing the tables" in frame for frame in frames)
     assert "400/400" in frames[-1]
     assert "40,000 cells, 4,000/s, 3 retries" in frames[-1]
+
+
+def test_a_warning_stands_on_a_line_of_its_own_above_the_bar() -> None:
+    shown = io.StringIO()
+    bar = ProgressBar(shown)
+    bar(state(100))
+    logging.getLogger("redcap_dagster.api").warning("REDCap is slow")
+    bar.close()
+    assert "\rREDCap is slow\n" in shown.getvalue()
+    logging.getLogger("redcap_dagster.api").warning("said after the bar")
+    assert "said after" not in shown.getvalue()
 
 
 def test_the_last_state_is_told_again_while_nothing_comes() -> None:

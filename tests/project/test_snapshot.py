@@ -139,6 +139,8 @@ def test_a_snapshot_that_cannot_be_written_or_read_says_why(
     for folder, reason in {"absent": "No such file", "file": "Not a directory"}.items():
         with pytest.raises(SnapshotError, match=f"cannot be written: {reason}.*Name a file in"):
             project.snapshot(tmp_path / folder / "study.json")
+    with pytest.raises(SnapshotError, match="is a folder"):
+        project.snapshot(Path())
     with pytest.raises(SnapshotError, match="cannot be read: Is a directory"):
         RedcapProject.from_snapshot(tmp_path)
 
