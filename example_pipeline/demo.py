@@ -54,7 +54,11 @@ def prepare_dagster_home(home: Path) -> None:
     settings = home / "dagster.yaml"
     if not settings.exists():
         settings.write_text(
-            "telemetry:\n  enabled: false\nnux:\n  enabled: false\n", encoding="utf-8"
+            "telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
+            # Retries and waits of the REDCap client stand in the logs of runs too.
+            "python_logs:\n  managed_python_loggers: [redcap_dagster]\n"
+            "  python_log_level: WARNING\n",
+            encoding="utf-8",
         )
 
 

@@ -37,6 +37,8 @@ ChecksMark: TypeAlias = tuple[dict[str, SchemaMark], object]
 _CHECKS_OF_TABLES = frozenset({SCHEMA_CHECK, COMPLETE_EXTRACT, DATA_DICTIONARY_CURRENT})
 """Checks that are no data-quality rules."""
 
+_MOST_PARTITIONS_NAMED = 10
+
 
 class StepChecks:
     """Judges what it is given: all partitions of a step together, or one of them.
@@ -133,7 +135,11 @@ class StepChecks:
             extracts: What was published with the asset's table, one for each partition.
             looks_at_files: Whether to compare the files with the manifest too.
         """
-        return [self._result(item, extracts, looks_at_files=looks_at_files) for item in checks]
+        keys = [extract.facts.get("partition") for extract in extracts]
+        return [
+            _of_partitions(self._result(item, extracts, looks_at_files=looks_at_files), keys)
+            for item in checks
+        ]
 
     def _result(
         self,
@@ -199,3 +205,14 @@ class StepChecks:
             judges_records=any(item.kind != "instrument" for item in props),
             events=parse_partition(current_extract(shelf).facts["partition"], live).events,
         )
+
+
+def _of_partitions(result: dg.AssetCheckResult, keys: Sequence[str | None]) -> dg.AssetCheckResult:
+    """Say which partitions were judged: Dagster shows the last result as the asset's."""
+    named = [key for key in keys if key is not None]
+    if not named:
+        return result
+    shown = ", ".join(named[:_MOST_PARTITIONS_NAMED])
+    more = len(named) - _MOST_PARTITIONS_NAMED
+    said = dg.MetadataValue.text(f"{shown} and {more} more" if more > 0 else shown)
+    return result._replace(metadata={**result.metadata, "partitions": said})

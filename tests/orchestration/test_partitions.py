@@ -71,7 +71,10 @@ def test_a_partition_asks_for_its_events_and_records_alone(study: "Study") -> No
         study.project, out_dir=study.out_dir, partitions_def=event_partitions(study.project)
     )
     event = study.project.events[-1].unique_name
-    study.materialize(assets=assets, selection=["records"], partition_key=f"event-{event}")
+    key = f"event-{event}"
+    result = study.materialize(assets=assets, selection=["records"], partition_key=key)
+    for check in result.get_asset_check_evaluations():
+        assert check.metadata["partitions"].value == key
     rows = study.table("records", f"event-{event}")
     assert {row["redcap_event_name"] for row in rows} == {event}
     asked = sum(r.records or 0 for r in study.emulator.requests if r.content == "record")
