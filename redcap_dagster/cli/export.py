@@ -127,7 +127,8 @@ def describe_extract(extract: PublishedExtract, shelf: Location) -> Iterator[str
     )
     rejected = facts["conservation"]["cells_rejected"]
     if rejected:
-        yield f"{rejected:,} values do not fit their field; they are in rejected_values."
+        verb = "value does" if rejected == 1 else "values do"
+        yield f"{rejected:,} {verb} not fit their field; see rejected_values."
     if not facts["request"]["is_whole"]:
         yield f"This is a part of the study: {_part(facts['request'])}."
     if export["batches_resumed"]:

@@ -14,6 +14,7 @@ from redcap_dagster.orchestration.check_plan import plan_checks
 from redcap_dagster.orchestration.deidentification import deidentified_props
 from redcap_dagster.orchestration.kinds import DEFAULT_KINDS, RECORD_KINDS, TableKind
 from redcap_dagster.orchestration.materialize import RedcapEvent
+from redcap_dagster.orchestration.partitions import check_partitions
 from redcap_dagster.orchestration.resource import RedcapResource
 from redcap_dagster.orchestration.study import StudyAssets, remember_study
 from redcap_dagster.orchestration.tables import plan_study_tables
@@ -126,6 +127,7 @@ def redcap_assets(
         "audit_log": audit_log_partitions,
         "record_changes": record_changes_partitions,
     }
+    check_partitions(partitions_def, project)
     include = _with_daily_tables(include, days)
     tables = plan_study_tables(
         project, table_options, include=include, reports=reports, has_rules=quality is not None

@@ -115,7 +115,8 @@ def _sentence(findings: list[tuple[str, str, int]]) -> str:
     worst = sorted(findings, key=lambda finding: -finding[2])[:3]
     shown = ", ".join(f"{field} {rule} ({count})" for field, rule, count in worst)
     more = f" and {len(findings) - 3} more" if len(findings) > len(worst) else ""
-    return f"{sum(count for _, _, count in findings)} findings: {shown}{more}."
+    count = sum(count for _, _, count in findings)
+    return f"{count} {'finding' if count == 1 else 'findings'}: {shown}{more}."
 
 
 def rule_result(

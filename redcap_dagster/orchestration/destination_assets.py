@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
 import dagster as dg
 
@@ -98,8 +98,11 @@ def build_redcap_destination_assets(
         retry_policy: Retries of the steps.
 
     Raises:
-        ConfigError: `tables` names what is no asset of the study, or `assets` is no study.
+        ConfigError: `tables` names what is no asset of the study, `assets` is no study, or there is
+            no such `kind`.
     """
+    if kind not in get_args(DestinationKind):
+        raise ConfigError(f"`kind` is {kind!r}; there are: {', '.join(get_args(DestinationKind))}.")
     study = study_of_assets(assets)
     prefix = [key_prefix] if isinstance(key_prefix, str) else list(key_prefix or [kind])
     loaded = [

@@ -124,6 +124,20 @@ def parse_partition(partition_key: str | None, project: RedcapProject) -> Record
     return RecordSelection(bucket, group, events)
 
 
+def check_partitions(
+    partitions_def: dg.PartitionsDefinition[str] | None, project: RedcapProject
+) -> None:
+    """Refuse partitions that no record belongs to, before a run does.
+
+    Raises:
+        ConfigError: They are those of something else: days, say.
+    """
+    if partitions_def is None or isinstance(partitions_def, dg.DynamicPartitionsDefinition):
+        return  # dynamic ones are known to a run alone
+    for key in partitions_def.get_partition_keys():
+        parse_partition(key, project)
+
+
 def _events_of(part: str, project: RedcapProject) -> tuple[str, ...]:
     """The events of an event's or an arm's key that the project has."""
     return tuple(

@@ -142,5 +142,7 @@ def test_an_event_that_is_gone_selects_nothing(study: "Study") -> None:
 def test_a_key_of_another_definition_is_refused(study: "Study") -> None:
     with pytest.raises(ConfigError, match="'2026-01-01' is not one of REDCap assets"):
         parse_partition("2026-01-01", study.project)
+    with pytest.raises(ConfigError, match="is not one of REDCap assets"):
+        build_redcap_assets(study.project, partitions_def=dg.StaticPartitionsDefinition(["a"]))
     with pytest.raises(ConfigError, match="not North, Süd"):
         data_access_group_partitions(["North", "Süd", "west"])
