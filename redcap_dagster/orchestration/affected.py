@@ -1,7 +1,8 @@
 """Which partitions of a study hold the records that changed."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from redcap_dagster.export import Change, ChangeFence, RecordSelection, record_bucket
 from redcap_dagster.extract import fence_of
@@ -61,19 +62,28 @@ class PublishedPartition:
     fence: ChangeFence | None
     has_arms: bool
 
+    def by_design(self, live: RedcapProject) -> "PublishedPartition":
+        """The same by the design as it is now: it may have other events and arms."""
+        return replace(self, selection=parse_partition(self.key, live), has_arms=len(live.arms) > 1)
+
     @property
     def lists_records(self) -> bool:
         """Whether it has the table `records`, which says which records it holds."""
         return RECORDS in self.extract.tables
 
+    @property
+    def exported_at(self) -> str | None:
+        """Minute of the log at which its newest tables were exported; None where nothing says.
+
+        The fence may be months older, where later runs made some tables only.
+        """
+        completeness = self.extract.facts.get("completeness") or {}
+        minute: str | None = completeness.get("state_of")
+        return minute
+
     def came_after(self, changes: Sequence[Change]) -> list[Change]:
         """The changes that came after it was published; all where nothing says."""
-        fence = self.fence
-        return [
-            item
-            for item in changes
-            if fence is None or not fence.covers(item.timestamp, item.digest, item.count)
-        ]
+        return came_after(self.fence, changes)
 
     def is_named_by(self, changes: Sequence[Change], records: StoredRecords) -> bool:
         """Whether changes say by themselves that a run would give another result."""
@@ -110,6 +120,19 @@ class PublishedPartition:
         )
 
 
+PartitionChanges: TypeAlias = tuple[PublishedPartition, Sequence[Change]]
+"""A partition, and what changed after it was published."""
+
+
+def came_after(fence: ChangeFence | None, changes: Sequence[Change]) -> list[Change]:
+    """The changes that were not there when the log was read; all where it was not."""
+    return [
+        item
+        for item in changes
+        if fence is None or not fence.covers(item.timestamp, item.digest, item.count)
+    ]
+
+
 def published_partitions(
     study: StudyAssets, keys: Sequence[str | None]
 ) -> tuple[PublishedPartition, ...]:
@@ -134,11 +157,10 @@ def published_partitions(
 
 def touched_partitions(
     study: StudyAssets,
-    parts: Sequence[PublishedPartition],
-    changes: Sequence[Change],
+    older: Sequence[PartitionChanges],
     records: StoredRecords,
-) -> list[tuple[PublishedPartition, list[Change]]]:
-    """Partitions that are out of date, each with the changes that came after it was published.
+) -> list[PartitionChanges]:
+    """Partitions that are out of date, of those that changes came after; each with its changes.
 
     Ids of records are read, side by side, only where the changes do not say it by themselves: a
     record that is gone or has another id may be missing from them.
@@ -147,15 +169,13 @@ def touched_partitions(
         ConfigError: Published ids are pseudonyms, and the environment has no key.
         TableError: A table cannot be read.
     """
-    own = {part.key: part.came_after(changes) for part in parts}
-    older = [part for part in parts if own[part.key] or part.fence is None]
-    named = {part.key for part in older if part.is_named_by(own[part.key], records)}
-    unnamed = [part for part in older if part.key not in named and part.lists_records]
+    named = {part.key for part, changes in older if part.is_named_by(changes, records)}
+    unnamed = [part for part, _ in older if part.key not in named and part.lists_records]
     held = dict(
         zip(
             (part.key for part in unnamed),
             _recognise(
-                read_side_by_side(lambda part: _record_ids(part, study.project), unnamed),
+                read_side_by_side(_record_ids, unnamed),
                 study.deidentification,
                 records.groups,
             ),
@@ -163,14 +183,16 @@ def touched_partitions(
         )
     )
     return [
-        (part, own[part.key])
-        for part in older
+        (part, changes)
+        for part, changes in older
         if part.key in named or (part.key in held and part.holds_others(held[part.key], records))
     ]
 
 
-def _record_ids(part: PublishedPartition, project: RedcapProject) -> frozenset[str]:
-    table = read_table(part.extract, RECORDS, [project.record_id_field])
+def _record_ids(part: PublishedPartition) -> frozenset[str]:
+    # The field of record ids has the name that it had when the table was made.
+    first_column = next(iter(part.extract.tables[RECORDS].columns))
+    table = read_table(part.extract, RECORDS, [first_column])
     return frozenset(table.column(0).unique().to_pylist())
 
 

@@ -19,7 +19,7 @@ class Wanted:
         digest: Of the entry; "" where the reason is none, such as a full reconciliation.
         count: How many entries of this digest there were.
         attempt: Number of the try, from 1.
-        label: Tells this reason from others in run keys.
+        label: Tells this reason, and the extract that was out of date, from others in run keys.
     """
 
     timestamp: str
@@ -35,6 +35,10 @@ class Wanted:
         if not self.digest:
             return fence.newest > self.timestamp
         return fence.covers(self.timestamp, self.digest, self.count)
+
+    def is_because_of(self, timestamp: str, digest: str, count: int) -> bool:
+        """Whether it is this entry of the log."""
+        return (self.timestamp, self.digest, self.count) == (timestamp, digest, count)
 
     def run_key(self, partition_key: str) -> str:
         """Dagster starts one run for each."""
@@ -54,12 +58,15 @@ class SensorCursor:
         wanted: Partition key ("" where there are no partitions) → why it must run.
         full_at: When everything was last requested, or the sensor began; UTC.
         asked_at: When REDCap was last asked, for sensors without the log; UTC.
+        told: Number of the newest event in which Dagster was told of a table; None in a cursor of
+            an earlier version.
     """
 
     fence: ChangeFence | None
     wanted: Mapping[str, Wanted]
     full_at: datetime
     asked_at: datetime
+    told: int | None = None
 
     def dump(self) -> str:
         """The cursor as Dagster stores it."""
@@ -70,6 +77,7 @@ class SensorCursor:
                 "wanted": {key: asdict(item) for key, item in self.wanted.items()},
                 "full_at": self.full_at.isoformat(),
                 "asked_at": self.asked_at.isoformat(),
+                "told": self.told,
             }
         )
 
@@ -89,6 +97,7 @@ class SensorCursor:
                 {key: Wanted(**item) for key, item in plain["wanted"].items()},
                 datetime.fromisoformat(plain["full_at"]),
                 datetime.fromisoformat(plain["asked_at"]),
+                plain.get("told"),
             )
         except (ValueError, KeyError, TypeError, AttributeError):
             return None

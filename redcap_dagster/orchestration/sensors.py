@@ -1,6 +1,7 @@
 """The sensor that keeps a study's tables up to date: only what changed in REDCap runs again."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -13,11 +14,17 @@ from redcap_dagster.inbox import TriggerInbox
 from redcap_dagster.orchestration.change_tick import ChangeTick, ChangeWatch
 from redcap_dagster.orchestration.kinds import RECORD_KINDS
 from redcap_dagster.orchestration.metadata import EXTRACT_ID
+from redcap_dagster.orchestration.publications import partitions_of_failed_runs, read_news
 from redcap_dagster.orchestration.resource import RedcapResource
 from redcap_dagster.orchestration.sensor_cursor import SensorCursor, Wanted
 from redcap_dagster.orchestration.server_time import parse_timezone
 from redcap_dagster.orchestration.study import StudyAssets, study_of_assets
-from redcap_dagster.tables import PublishedExtract, find_extracts
+from redcap_dagster.tables import (
+    PublishedExtract,
+    find_extracts,
+    has_extract,
+    read_side_by_side,
+)
 
 _MOST_ATTEMPTS = 3
 _RUN_KEY_TAG = "dagster/run_key"
@@ -44,8 +51,9 @@ def build_redcap_change_sensor(
     records that were made, changed, deleted, renamed or moved to another group, instances that
     were deleted, and changes of the design. Each partition whose published tables could be out of
     date is requested, until a run has brought it up to date and Dagster knows: a run that failed is
-    requested again, up to three times, and one that somebody else made counts. Partitions that were
-    never materialized are left alone. What changed is reported as an observation, in counts.
+    requested again, up to three times, and one that somebody else made counts. One that publishes
+    after a newer one is made up for. Partitions that were never materialized are left alone. What
+    changed is reported as an observation, in counts.
 
     Args:
         assets: What `build_redcap_assets` or `redcap_assets` made.
@@ -90,10 +98,10 @@ def build_redcap_change_sensor(
         # Dagster 1.13 passes required resources by name when a test calls the sensor directly.
         **_: object,
     ) -> dg.SensorResult:
-        watch = ChangeWatch(study, _partition_keys(context, study), full_every, zone)
+        partition_keys = _partition_keys(context, study)
         cursor = SensorCursor.load(context.cursor)
-        # With a cursor, something was: a look that finds nothing new reads no manifest.
-        if cursor is None and not watch.published:
+        # With a cursor, something was: a look that finds nothing new reads nothing published.
+        if cursor is None and not _is_published(study, partition_keys):
             return dg.SensorResult(
                 skip_reason="Nothing of this study has been materialized yet. Materialize it once; "
                 "from then on it is kept up to date."
@@ -101,11 +109,20 @@ def build_redcap_change_sensor(
         interval = timedelta(seconds=minimum_interval_seconds)
         if inbox is not None and not _is_due(study, cursor, TriggerInbox(inbox), interval):
             return dg.SensorResult(skip_reason="No data entry trigger came.")
+        requests = _Requests(context, study, keys, partition_keys, cursor)
+        # Before any manifest, so that what is published meanwhile is news of the next look.
+        told = None if cursor is None else cursor.told
+        news = read_news(context.instance, keys, told, requests.ended())
+        watch = ChangeWatch(study, partition_keys, full_every, zone)
         with _client(getattr(context.resources, resource_key)) as client:
-            tick = watch.look(client, cursor, _now())
-        return _Requests(context, study, keys, tick).result()
+            return requests.result(watch.look(client, cursor, news, _now()))
 
     return change_sensor
+
+
+def _is_published(study: StudyAssets, partition_keys: Sequence[str | None]) -> bool:
+    """Whether any partition is."""
+    return any(read_side_by_side(has_extract, [study.shelf(key) for key in partition_keys]))
 
 
 def _is_due(
@@ -126,19 +143,26 @@ class _Requests:
         context: dg.SensorEvaluationContext,
         study: StudyAssets,
         keys: list[dg.AssetKey],
-        tick: ChangeTick,
+        partition_keys: list[str | None],
+        cursor: SensorCursor | None,
     ) -> None:
         self._context = context
         self._study = study
         self._keys = keys
-        self._tick = tick
+        self._partition_keys = partition_keys
+        self._cursor = cursor
+        self._statuses: dict[str, dg.DagsterRunStatus | None] = {}
 
-    def result(self) -> dg.SensorResult:
+    def ended(self) -> list[str]:
+        """Keys of the partitions whose requested run succeeded."""
+        wanted = {} if self._cursor is None else self._cursor.wanted
+        success = dg.DagsterRunStatus.SUCCESS
+        return [key for key, item in wanted.items() if self._status(key, item) is success]
+
+    def result(self, tick: ChangeTick) -> dg.SensorResult:
         """What Dagster is told."""
-        wanted = self._still_wanted()
-        cursor = SensorCursor(
-            self._tick.cursor.fence, wanted, self._tick.cursor.full_at, self._tick.cursor.asked_at
-        )
+        wanted = self._still_wanted({**self._untold(), **tick.cursor.wanted})
+        cursor = replace(tick.cursor, wanted=wanted)
         requests = [
             dg.RunRequest(
                 run_key=item.run_key(key), partition_key=key or None, asset_selection=self._keys
@@ -148,26 +172,42 @@ class _Requests:
         ]
         return dg.SensorResult(
             run_requests=requests,
-            asset_events=list(self._observations()),
+            asset_events=list(self._observations(tick)),
             cursor=cursor.dump(),
-            skip_reason=None if requests else self._sentence(wanted),
+            skip_reason=None if requests else _sentence(wanted, tick.note),
         )
 
-    def _still_wanted(self) -> dict[str, Wanted]:
-        """What no run has done yet, ours or somebody else's: the tries that are due."""
-        statuses = {
-            key: status
-            for key, item in self._tick.cursor.wanted.items()
-            if (status := self._status(key, item)) is not dg.DagsterRunStatus.SUCCESS
+    def _untold(self) -> dict[str, Wanted]:
+        """Partitions that a run has published that died before Dagster knew, whoever made it.
+
+        What is downstream waits for Dagster's word. What was published before the run was made is
+        not its work, and each extract is requested once: one that was made without Dagster is
+        never told.
+        """
+        if self._cursor is None:
+            return {}
+        failed = partitions_of_failed_runs(
+            self._context.instance, self._keys, self._partition_keys, self._cursor.asked_at
+        )
+        extracts = find_extracts([self._study.shelf(key or None) for key in failed])
+        return {
+            key: Wanted("", "", 0, f"untold-{extract.extract_id}")
+            for (key, made), extract in zip(failed.items(), extracts, strict=True)
+            if extract is not None
+            and _was_begun_after(extract, made)
+            and not self._has_told(key, extract)
         }
-        extracts = find_extracts([self._study.shelf(key or None) for key in statuses])
-        wanted = {}
-        for (key, status), extract in zip(statuses.items(), extracts, strict=True):
-            item = self._tick.cursor.wanted[key]
+
+    def _still_wanted(self, wanted: Mapping[str, Wanted]) -> dict[str, Wanted]:
+        """What no run has done yet, ours or somebody else's: the tries that are due."""
+        extracts = find_extracts([self._study.shelf(key or None) for key in wanted])
+        due = {}
+        for (key, item), extract in zip(wanted.items(), extracts, strict=True):
+            status = self._status(key, item)
             if not self._is_done(key, item, extract, status):
                 has_failed = status in {dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
-                wanted[key] = item.again() if has_failed else item
-        return wanted
+                due[key] = item.again() if has_failed else item
+        return due
 
     def _is_done(
         self,
@@ -184,13 +224,20 @@ class _Requests:
         return status is None or self._has_told(key, extract)
 
     def _status(self, key: str, item: Wanted) -> dg.DagsterRunStatus | None:
-        """Status of the run of a request; None when there is none yet.
+        """Status of the run of a request at this look; None when there is none yet.
 
         A run that was made and not started is one of a daemon that died: Dagster starts it when it
         is requested again.
         """
+        run_key = item.run_key(key)
+        # Once in a look: a run that ends meanwhile is compared with the log by the next one.
+        if run_key not in self._statuses:
+            self._statuses[run_key] = self._ask_status(run_key)
+        return self._statuses[run_key]
+
+    def _ask_status(self, run_key: str) -> dg.DagsterRunStatus | None:
         records = self._context.instance.get_run_records(
-            dg.RunsFilter(tags={_RUN_KEY_TAG: item.run_key(key)}), limit=1
+            dg.RunsFilter(tags={_RUN_KEY_TAG: run_key}), limit=1
         )
         status = records[0].dagster_run.status if records else None
         return None if status is dg.DagsterRunStatus.NOT_STARTED else status
@@ -214,9 +261,9 @@ class _Requests:
         value = told.metadata.get(EXTRACT_ID) if told else None
         return None if value is None else value.value
 
-    def _observations(self) -> Iterator[dg.AssetObservation]:
+    def _observations(self, tick: ChangeTick) -> Iterator[dg.AssetObservation]:
         """Counts of what changed, on the raw export: no values, no ids."""
-        for key, counts in self._tick.counts.items():
+        for key, counts in tick.counts.items():
             yield dg.AssetObservation(
                 self._keys[0],
                 partition=key or None,
@@ -224,17 +271,23 @@ class _Requests:
                 metadata={f"redcap/{kind}": number for kind, number in counts.items()},
             )
 
-    def _sentence(self, wanted: Mapping[str, Wanted]) -> str:
-        failed = sum(item.attempt > _MOST_ATTEMPTS for item in wanted.values())
-        parts = ["Nothing new in REDCap."] if not wanted else []
-        if len(wanted) > failed:
-            parts.append(f"{len(wanted) - failed} partitions are being exported.")
-        if failed:
-            parts.append(
-                f"{failed} partitions failed {_MOST_ATTEMPTS} times and wait for the next change, "
-                "or for you."
-            )
-        return " ".join([*parts, self._tick.note]).strip()
+
+def _was_begun_after(extract: PublishedExtract, moment: datetime) -> bool:
+    began = extract.facts.get("began")
+    return began is not None and datetime.fromisoformat(began) >= moment
+
+
+def _sentence(wanted: Mapping[str, Wanted], note: str) -> str:
+    failed = sum(item.attempt > _MOST_ATTEMPTS for item in wanted.values())
+    parts = ["Nothing new in REDCap."] if not wanted else []
+    if len(wanted) > failed:
+        parts.append(f"{len(wanted) - failed} partitions are being exported.")
+    if failed:
+        parts.append(
+            f"{failed} partitions failed {_MOST_ATTEMPTS} times and wait for the next change, "
+            "or for you."
+        )
+    return " ".join([*parts, note]).strip()
 
 
 def _partition_keys(context: dg.SensorEvaluationContext, study: StudyAssets) -> list[str | None]:

@@ -156,6 +156,16 @@ def test_a_tick_or_run_that_is_killed_is_made_up_for(daemon: Daemon) -> None:
     daemon.assert_equals_a_full_export()
 
 
+def test_somebodys_run_that_is_killed_when_it_has_published_is_made_up_for(
+    daemon: Daemon,
+) -> None:
+    for place in ("when the extract is visible", "when Dagster was told of some tables"):
+        assert is_killed(DEATHS_OF_A_RUN[place], run, daemon.site, KEYS[0], place), place
+        daemon.see_dead_runs()
+        daemon.carry_on()
+        daemon.assert_dagster_was_told()
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_after_any_edits_and_deaths_the_partitions_equal_a_full_export(
     daemon: Daemon, seed: int
