@@ -24,6 +24,8 @@ from redcap_dagster.export import read_design
 URL_VARIABLE = "REDCAP_API_URL"
 TOKEN_VARIABLE = "REDCAP_API_TOKEN"  # noqa: S105 - the variable's name, not a token
 
+_BANNED_AT = 600
+"""Requests a minute; REDCap's default (docs/sources.md#rate-limit)."""
 _STOPPED = 130
 """What shells give for a command that Ctrl-C has ended."""
 
@@ -122,6 +124,12 @@ def _client(options: argparse.Namespace) -> RedcapClient:
             f"The environment variable{'s' if len(lacking) > 1 else ''} {' and '.join(lacking)} "
             f"{'are' if len(lacking) > 1 else 'is'} not set. Set the address of your REDCap's API "
             "(https://…/api/) and the API token of the project, then run this again."
+        )
+    if options.requests_per_minute >= _BANNED_AT:
+        print(  # noqa: T201
+            f"redcap-dagster: REDCap bans an address for good at {_BANNED_AT} requests a minute, "
+            "unless its administrator has set another limit.",
+            file=sys.stderr,
         )
     return RedcapClient(
         url,

@@ -153,7 +153,10 @@ def test_a_snapshot_is_written_to_a_file(
 
 
 def test_no_more_requests_a_minute_are_sent_than_were_said(
-    emulator: RedcapEmulator, owner: str, monkeypatch: pytest.MonkeyPatch
+    emulator: RedcapEmulator,
+    owner: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     made: list[Any] = []
 
@@ -165,5 +168,8 @@ def test_no_more_requests_a_minute_are_sent_than_were_said(
     monkeypatch.setenv("REDCAP_API_URL", emulator.url)
     monkeypatch.setenv("REDCAP_API_TOKEN", owner)
     assert main(["check", "--requests-per-minute", "400"]) == 0
+    assert "bans an address" not in capsys.readouterr().err
+    assert main(["check", "--requests-per-minute", "6000"]) == 0
+    assert "bans an address for good at 600" in capsys.readouterr().err
     assert run_check(emulator, owner, monkeypatch) == 0
-    assert made == [400, 300]
+    assert made == [400, 6000, 300]
