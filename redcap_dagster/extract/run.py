@@ -56,9 +56,9 @@ def extract_study(
     project = reading.project
     last = find_extract(shelf)
     _refuse_another_project(shelf, last, project, client.api_url)
-    _refuse_dagsters_place(shelf, last)
     # Values as they are in REDCap do not take the place of de-identified ones.
     tables_that_may_stay(shelf, None, ())
+    _refuse_dagsters_place(shelf, last)
     with reading.open_export(spool_folder(shelf), last_pace(last)) as export:
         while True:
             pieces = reading.pieces(export)  # they are on their way while the tables are laid out
