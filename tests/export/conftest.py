@@ -90,3 +90,9 @@ def serve(serve_xml: ServeXml) -> Serve:
 
 def small(cells: int) -> ExportSettings:
     return ExportSettings(cells_per_request=cells)
+
+
+def add_user_without_log(study: Served) -> str:
+    token = study.emulator.add_user(study.token, "reader")
+    study.client.import_users([{"username": "reader", "api_export": 1, "logging": 0}])
+    return token
