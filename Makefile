@@ -21,6 +21,8 @@ PIP_INSTALL := pip install --quiet --no-compile
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo ui test check test-lowest format bench study clean
+CHECKS := check-types check-style check-rooms check-definitions check-papers
+.PHONY: $(CHECKS)
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -37,12 +39,15 @@ test: $(VENV)/.installed-dev ## run every test (ARGS="-k words" chooses)
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 check: $(VENV)/.installed-dev ## style, types, the map of rooms, definitions, generated docs
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
-	$(BIN)/dagster definitions validate -w workspace.yaml
-	$(BIN)/python -m pytest -q tests/test_docs.py tests/emulator/test_coverage_page.py
+	@# Two at a time: types alone take as long as the rest.
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync $(CHECKS)
+
+$(CHECKS): $(VENV)/.installed-dev
+check-types: ; $(BIN)/mypy
+check-style: ; $(BIN)/ruff check . && $(BIN)/ruff format --check .
+check-rooms: ; $(BIN)/lint-imports
+check-definitions: ; $(BIN)/dagster definitions validate -w workspace.yaml
+check-papers: ; $(BIN)/python -m pytest -q tests/test_docs.py tests/emulator/test_coverage_page.py
 
 test-lowest: .venv-lowest/.installed-lowest ## tests of tables and rules with pandas 2.2 and the oldest libraries (LOWEST=tests: all)
 	.venv-lowest/bin/python -m pytest $(SIDE_BY_SIDE) $(LOWEST) $(ARGS)

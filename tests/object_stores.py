@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from threading import Barrier, BrokenBarrierError
 from typing import Any
@@ -99,6 +100,11 @@ def gcs_server() -> Iterator[str]:
 def gs(gcs_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """An empty bucket, as `gs://…`, with what its client needs in the environment."""
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs_server)
+    if version("gcsfs").startswith("2025."):
+        # It first asks, for 15 seconds, whether this machine is in Google's cloud. A newer one does
+        # not, and with this token waits for Google for ever.
+        monkeypatch.setitem(fsspec.config.conf, "gs", {"token": "anon"})
+        monkeypatch.setenv("FSSPEC_GS_TOKEN", "anon")  # for processes that a test starts
     bucket = f"bucket-{uuid4().hex}"
     fsspec.filesystem("gs").mkdir(bucket)
     return f"gs://{bucket}"

@@ -88,22 +88,24 @@ def test_the_readmes_own_study_works_word_by_word(
     assert (tmp_path / "data" / "my_study" / "current" / "enrolment.parquet").exists()
 
 
-def test_every_command_has_help() -> None:
-    for command in (
-        "",
-        "check",
-        "export",
-        "snapshot",
-        "verify",
-        "load",
-        "trigger-inbox",
-        "emulator",
-    ):
-        answer = subprocess.run(
-            [sys.executable, "-m", "redcap_dagster", *command.split(), "--help"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert answer.stdout.startswith(f"usage: redcap-dagster{command and ' '}{command}")
+@pytest.mark.parametrize(
+    "command",
+    ["", "check", "export", "snapshot", "verify", "load", "trigger-inbox", "emulator"],
+)
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*command.split(), "--help"])
+    assert ended.value.code == 0
+    usage = f"usage: redcap-dagster{command and ' '}{command}"
+    assert capsys.readouterr().out.startswith(usage)
+
+
+def test_the_package_runs_as_a_module() -> None:
+    answer = subprocess.run(
+        [sys.executable, "-m", "redcap_dagster", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert answer.stdout.startswith("usage: redcap-dagster")
