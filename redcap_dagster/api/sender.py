@@ -171,7 +171,7 @@ class Sender:
         is_news = self.notices.is_news(failure.reason, sent, wait_s)
         logger.log(
             logging.WARNING if is_news else logging.DEBUG,
-            "REDCap %s failed (%s); sending it again in %.1f s.",
+            "The request for %s failed (%s); sending it again in %.1f s.",
             call.content,
             failure.reason,
             wait_s,

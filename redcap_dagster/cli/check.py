@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from redcap_dagster.api import RedcapClient
+from redcap_dagster.cli.counts import counted
 from redcap_dagster.errors import RequestRejectedError
 from redcap_dagster.export import ExportPlan, RowList, plan_export, read_design, read_row_list
 from redcap_dagster.extract import Answer, Rights, find_rights, is_refusal
@@ -106,16 +107,16 @@ def _shape(project: RedcapProject) -> str:
     if not project.info.is_longitudinal:
         shape = "classic"
     else:
-        shape = f"longitudinal, {_count(len(project.events), 'event')} in "
-        shape += _count(len(project.arms), "arm")
+        shape = f"longitudinal, {counted(len(project.events), 'event')} in "
+        shape += counted(len(project.arms), "arm")
     return f"{shape}, with repeats" if project.repeats else shape
 
 
 def _size(report: CheckReport) -> str:
     project, plan = report.project, report.plan
-    instruments = _count(len(project.instruments), "instrument")
-    fields = _count(len(project.fields_by_name), "field")
-    records = _count(0 if plan is None else plan.record_count, "record")
+    instruments = counted(len(project.instruments), "instrument")
+    fields = counted(len(project.fields_by_name), "field")
+    records = counted(0 if plan is None else plan.record_count, "record")
     return f"{records}, {instruments}, {fields}"
 
 
@@ -145,7 +146,7 @@ def _unseen(rights: Rights) -> Iterator[str]:
     for name in rights.hidden_instruments:
         yield f"anything of {name}"
     for name, fields in rights.held_back.items():
-        yield f"{_count(fields, 'field')} of {name}"
+        yield f"{counted(fields, 'field')} of {name}"
     if rights.log == "no":
         yield "which records were deleted or renamed, without reading all ids"
 
@@ -153,8 +154,8 @@ def _unseen(rights: Rights) -> Iterator[str]:
 def _plan(plan: ExportPlan | None, requests_per_minute: int) -> list[str]:
     if plan is None or not plan.blocks:
         return ["no records to ask for: the tables would be empty"]
-    requests = _count(plan.requests, "request")
-    size = _count(plan.records_per_request, "record")
+    requests = counted(plan.requests, "request")
+    size = counted(plan.records_per_request, "record")
     parts = [
         f"{requests} of up to {size} and {plan.columns_per_request:,} columns",
         f"{plan.cells:,} cells",
@@ -166,10 +167,6 @@ def _plan(plan: ExportPlan | None, requests_per_minute: int) -> list[str]:
     if minutes:
         parts.append(f"{minutes} minutes or more at {requests_per_minute} requests a minute")
     return parts
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def _line(name: str, fact: str) -> str:

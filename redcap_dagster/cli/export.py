@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from redcap_dagster.api import RedcapClient
+from redcap_dagster.cli.counts import counted
 from redcap_dagster.cli.progress import shown_progress
 from redcap_dagster.errors import ConfigError, UnknownRecordsError
 from redcap_dagster.export import DEFAULT_CELLS_PER_REQUEST
@@ -121,14 +122,15 @@ def describe_extract(extract: PublishedExtract, shelf: Location) -> Iterator[str
     # In a folder readers look through the link that the next extract will take.
     place = shelf / "current" if isinstance(shelf, Path) else extract.path
     yield (
-        f"{place}: {len(extract.tables)} tables of {export['records_done']:,} records, "
-        f"{export['rows']:,} rows and {export['cells']:,} cells, in {facts['requests']} requests "
-        f"and {facts['seconds']:.1f} s."
+        f"{place}: {counted(len(extract.tables), 'table')} of "
+        f"{counted(export['records_done'], 'record')}, {counted(export['rows'], 'row')} and "
+        f"{counted(export['cells'], 'cell')}, in {counted(facts['requests'], 'request')} and "
+        f"{facts['seconds']:.1f} s."
     )
     rejected = facts["conservation"]["cells_rejected"]
     if rejected:
         verb = "value does" if rejected == 1 else "values do"
-        yield f"{rejected:,} {verb} not fit their field; see rejected_values."
+        yield f"{rejected:,} {verb} not fit the field; see rejected_values."
     if not facts["request"]["is_whole"]:
         yield f"This is a part of the study: {_part(facts['request'])}."
     if export["batches_resumed"]:
@@ -154,7 +156,7 @@ def _part(request: Mapping[str, Any]) -> str:
         if request[what] is not None
     ]
     if named is not None:
-        parts.append(f"{named:,} named records")
+        parts.append(counted(named, "named record"))
     if since is not None:
         parts.append(f"records created or changed after {since}")
     return "; ".join(parts)

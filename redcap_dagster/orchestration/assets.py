@@ -114,9 +114,10 @@ def redcap_assets(
             preview of Dagster, which warns of it.
 
     Raises:
-        ConfigError: Two tables get the same asset key, an option names what is not there, or
-            `out_dir` is a place that nothing can be published in.
+        ConfigError: Two tables get the same asset key, an option names what is not there or
+            is of another type, or `out_dir` is a place that nothing can be published in.
     """
+    _check_types(project, translator, table_options, quality, deidentification)
     if partitioned_checks and partitions_def is None:
         raise ConfigError("partitioned_checks needs partitions_def: the partitions of the records.")
     translator = translator or DagsterRedcapTranslator()
@@ -185,6 +186,35 @@ def redcap_assets(
         return assets
 
     return decorate
+
+
+def _check_types(
+    project: object,
+    translator: object,
+    table_options: object,
+    quality: object,
+    deidentification: object,
+) -> None:
+    """Name what is of another type, where the first use of it would end in an AttributeError."""
+    if not isinstance(project, RedcapProject):
+        raise ConfigError(
+            f"`project` must be a RedcapProject, not {type(project).__name__}. Read one from its "
+            "snapshot: RedcapProject.from_snapshot(path)."
+        )
+    if not isinstance(table_options, TableOptions):
+        raise ConfigError(
+            f"`table_options` must be TableOptions, not {type(table_options).__name__}."
+        )
+    wanted = (
+        ("translator", translator, DagsterRedcapTranslator),
+        ("quality", quality, QualityOptions),
+        ("deidentification", deidentification, DeidentificationOptions),
+    )
+    for name, value, kind in wanted:
+        if value is not None and not isinstance(value, kind):
+            raise ConfigError(
+                f"`{name}` must be {kind.__name__} or None, not {type(value).__name__}."
+            )
 
 
 def build_redcap_assets(

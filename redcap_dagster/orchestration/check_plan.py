@@ -10,7 +10,13 @@ from redcap_dagster.orchestration.checks import SCHEMA_CHECK
 from redcap_dagster.orchestration.kinds import RECORD_KINDS
 from redcap_dagster.orchestration.translator import RedcapTableProps
 from redcap_dagster.project import DEFAULT_DRIFT_POLICY, DriftKind, DriftPolicy
-from redcap_dagster.quality import QUALITY_RULES, CustomRule, QualityOptions, read_custom_rules
+from redcap_dagster.quality import (
+    QUALITY_RULES,
+    CustomRule,
+    QualityOptions,
+    check_rule_names,
+    read_custom_rules,
+)
 
 COMPLETE_EXTRACT = "complete_extract"
 DATA_DICTIONARY_CURRENT = "data_dictionary_current"
@@ -39,8 +45,10 @@ def plan_checks(
         partitions_def: Partitions of the records, where each shall have results of its own.
 
     Raises:
-        ConfigError: The file of custom rules cannot be read.
+        ConfigError: The file of custom rules cannot be read, or an option names no rule.
     """
+    if quality is not None:
+        check_rule_names(quality, [rule.name for rule in _custom_rules(quality)])
     return [
         spec
         for key, props in props_by_key.items()
@@ -145,9 +153,7 @@ def plan_custom_checks(quality: QualityOptions) -> dict[str, tuple[CustomRule, .
     Raises:
         ConfigError: The file cannot be read, or two rules would have one check.
     """
-    if quality.custom_rules is None:
-        return {}
-    rules = read_custom_rules(quality.custom_rules)
+    rules = _custom_rules(quality)
     if len(rules) > _MOST_CHECKS_OF_CUSTOM_RULES:
         return {CUSTOM_RULES: rules}
     checks: dict[str, tuple[CustomRule, ...]] = {}
@@ -160,6 +166,10 @@ def plan_custom_checks(quality: QualityOptions) -> dict[str, tuple[CustomRule, .
             )
         checks[name] = (rule,)
     return checks
+
+
+def _custom_rules(quality: QualityOptions) -> tuple[CustomRule, ...]:
+    return () if quality.custom_rules is None else read_custom_rules(quality.custom_rules)
 
 
 def _blocks(rule: CustomRule, quality: QualityOptions) -> bool:

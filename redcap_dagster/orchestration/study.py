@@ -75,8 +75,13 @@ def study_of_assets(assets: dg.AssetsDefinition) -> StudyAssets:
     """The study that `redcap_assets` or `build_redcap_assets` made these assets of.
 
     Raises:
-        ConfigError: They were made by neither.
+        ConfigError: They were made by neither, or are no assets.
     """
+    if not isinstance(assets, dg.AssetsDefinition):
+        raise ConfigError(
+            f"`assets` must be what redcap_assets or build_redcap_assets made, not "
+            f"{type(assets).__name__}."
+        )
     study = _STUDIES.get(assets.op)
     if study is None:
         raise ConfigError("These assets were not made by redcap_assets or build_redcap_assets.")

@@ -8,7 +8,7 @@ from redcap_dagster.quality.catalogue import QUALITY_RULES, QualityRule, Severit
 from redcap_dagster.quality.custom_rules import CustomRule, read_custom_rules
 from redcap_dagster.quality.findings import FindingKind, plan_findings_table
 from redcap_dagster.quality.judge import QualityJudge, RuleCount, RuleOutcome
-from redcap_dagster.quality.options import QualityOptions
+from redcap_dagster.quality.options import QualityOptions, check_rule_names
 from redcap_dagster.quality.plan import NotEvaluated, QualityPlan, plan_quality
 from redcap_dagster.quality.rules import UncompiledRule
 from redcap_dagster.quality.schema import build_schema, list_uncompiled_rules
@@ -29,6 +29,7 @@ __all__ = [
     "Severity",
     "UncompiledRule",
     "build_schema",
+    "check_rule_names",
     "list_uncompiled_rules",
     "merge_failures",
     "plan_findings_table",

@@ -24,8 +24,11 @@ def older_cell_facts(
         schema: Of the new extract's table.
 
     Raises:
-        TableError: The record id field had another name then, so the rows cannot stand together.
+        TableError: An instrument's table is taken over, and the record id field had another name
+            then, so the rows cannot stand together.
     """
+    if not any(is_instrument_table(table) for table in kept):  # the study was extracted whole
+        return schema.empty_table()
     with open_parquet(previous.file(name)) as file:
         rows = file.read()
     if rows.schema.names != schema.names:
@@ -40,6 +43,5 @@ def older_cell_facts(
         if item is not None and table_name(item) in kept
     ]
     is_kept = pc.is_in(rows["instrument"], value_set=pa.array(instruments, pa.string()))
-    if any(is_instrument_table(table) for table in kept):
-        is_kept = pc.or_(is_kept, pc.is_null(rows["instrument"]))
+    is_kept = pc.or_(is_kept, pc.is_null(rows["instrument"]))
     return rows.filter(is_kept).cast(schema)

@@ -1,16 +1,25 @@
 """What goes wrong ends in one clear sentence, and readers keep what they had."""
 
+import re
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pytest
 
-from redcap_dagster import RedcapProject, RedcapResource, build_redcap_assets
+from redcap_dagster import (
+    DagsterRedcapTranslator,
+    RedcapProject,
+    RedcapResource,
+    build_redcap_assets,
+    build_redcap_change_sensor,
+)
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.emulator import ProjectFileError, RedcapEmulator
+from redcap_dagster.errors import ConfigError
 from redcap_dagster.export import read_design
+from redcap_dagster.quality import QualityOptions
 from redcap_dagster.tables import has_extract, read_published
 
 if TYPE_CHECKING:
@@ -169,3 +178,33 @@ def test_what_fails_leaves_the_last_complete_extract(
     with pytest.raises(dg.Failure):
         study.materialize()
     assert study.table("enrolment") == before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"quality": {}}, "`quality` must be QualityOptions or None, not dict"),
+        ({"table_options": {}}, "`table_options` must be TableOptions, not dict"),
+        (
+            {"translator": DagsterRedcapTranslator},
+            "`translator` must be DagsterRedcapTranslator or None, not type",
+        ),
+        (
+            {"deidentification": "strict"},
+            "`deidentification` must be DeidentificationOptions or None, not str",
+        ),
+        ({"quality": QualityOptions(blocking=["outlier"])}, "There is no quality rule outlier"),
+    ],
+)
+def test_an_option_of_another_type_is_named_when_the_assets_are_made(
+    study: "Study", options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        build_redcap_assets(study.project, **options)
+
+
+def test_a_path_is_no_project_and_a_project_no_assets(study: "Study") -> None:
+    with pytest.raises(ConfigError, match=r"RedcapProject.from_snapshot\(path\)"):
+        build_redcap_assets("asthma.snapshot.json")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="`assets` must be what redcap_assets"):
+        build_redcap_change_sensor(study.project)  # type: ignore[arg-type]

@@ -116,6 +116,19 @@ def test_rejected_values_of_another_record_id_field_are_not_mixed(
         writer.publish()
 
 
+def test_a_study_that_is_written_whole_may_have_another_record_id_field(
+    tmp_path: Path, project: RedcapProject, make_project: Callable[..., RedcapProject]
+) -> None:
+    with ExtractWriter(tmp_path, project, plan_tables(project)) as writer:
+        writer.write_table("users", USERS)
+        writer.publish()
+    renamed = make_project({"enrolment": ["study_id", "name"], "visit": [AGE]})
+    with ExtractWriter(tmp_path, renamed, plan_tables(renamed)) as writer:
+        published = writer.publish()
+    assert set(published.tables) == {"enrolment", "visit", "rejected_values", "users"}
+    assert read_published(tmp_path, "rejected_values").schema.names[0] == "study_id"
+
+
 def test_publishers_side_by_side_lose_none_of_each_others_tables(
     tmp_path: Path, project: RedcapProject
 ) -> None:
