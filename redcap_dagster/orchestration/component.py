@@ -19,6 +19,9 @@ from redcap_dagster.orchestration.assets import redcap_assets
 from redcap_dagster.orchestration.attachments import DEFAULT_LARGEST_ATTACHMENT_BYTES
 from redcap_dagster.orchestration.component_schedules import build_study_schedules
 from redcap_dagster.orchestration.component_settings import (
+    AT_LEAST_ONE,
+    CRON,
+    DAY,
     ChangeSensorSettings,
     DeidentificationSettings,
     DestinationSettings,
@@ -93,12 +96,14 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         default=None,
         description="First day of the asset audit_log, which has a partition for each day.",
         examples=["2026-01-01"],
+        json_schema_extra=DAY,
     )
     record_changes_since: str | None = Field(
         default=None,
         description="First day of the asset record_changes, which has a partition for each day: "
         "the records that were changed on it.",
         examples=["2026-01-01"],
+        json_schema_extra=DAY,
     )
     server_timezone: str | None = Field(
         default=None,
@@ -138,6 +143,7 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         default=None,
         description="Split the records into so many stable partitions; none by default.",
         examples=[16],
+        json_schema_extra=AT_LEAST_ONE,
     )
     partitions: PartitionsByName | None = Field(
         default=None,
@@ -188,18 +194,24 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         default=None,
         description="Cron schedule that materializes the whole study.",
         examples=["0 3 * * *"],
+        json_schema_extra=CRON,
     )
     verify_tls: bool = Field(default=True, description="Check the server's certificate.")
     ca_bundle: str | None = Field(default=None, description="File of certificates to trust.")
     requests_per_minute: int = Field(
-        default=300, description="Most requests a minute. REDCap bans an address for good at 600."
+        default=300,
+        description="Most requests a minute. REDCap bans an address for good at 600.",
+        json_schema_extra=AT_LEAST_ONE,
     )
     share: float = Field(
         default=1.0,
         description="This machine's part of requests_per_minute, where several machines work.",
         examples=[0.25],
+        json_schema_extra={"exclusiveMinimum": 0, "maximum": 1},
     )
-    concurrency: int = Field(default=4, description="Requests under way side by side.")
+    concurrency: int = Field(
+        default=4, description="Requests under way side by side.", json_schema_extra=AT_LEAST_ONE
+    )
     translation: (
         Annotated[
             TranslationFn[RedcapTableProps],

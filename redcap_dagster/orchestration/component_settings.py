@@ -38,6 +38,12 @@ def pointed_at(schema: dict[str, Any]) -> None:
     schema.update(given[0] if len(given) == 1 else {"anyOf": kinds})
 
 
+# `dg check yaml` tells these; a text with a template in it is told when it is filled in.
+AT_LEAST_ONE: dict[str, Any] = {"minimum": 1}
+DAY: dict[str, Any] = {"pattern": r"^\d{4}-\d\d-\d\d$|\{\{"}
+CRON: dict[str, Any] = {"pattern": r"^\s*(@\w+|\S+(\s+\S+){4})\s*$|\{\{"}
+
+
 class GroupPartitions(dg.Model, dg.Resolvable):
     """Partitions by data access group."""
 

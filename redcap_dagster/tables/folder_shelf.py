@@ -40,12 +40,12 @@ class FolderShelf:
         return link.resolve() if link.is_symlink() and link.exists() else None
 
     def address(self, extract: PublishedExtract, table: str) -> Path:
-        """Where readers find a table. The same path holds the next extract's table later.
+        """Where readers find a table, from the root. The same path holds the next extract's later.
 
         Raises:
             TableError: The extract has no such table.
         """
-        return self.location / _CURRENT / extract.file(table).name
+        return self.location.absolute() / _CURRENT / extract.file(table).name
 
     def begin(self, extract_id: str) -> Staging:
         """Make a folder to write an extract in.

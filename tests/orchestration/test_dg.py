@@ -120,6 +120,10 @@ type: redcap_dagster.RedcapProjectComponent
 attributes:
   api_tokn_env: X
   partitions: evnt
+  schedule: 0 3 * *
+  record_changes_since: 01.02.2026
+  record_buckets: 0
+  concurrency: "{{ 2 + 2 }}"
   table_options:
     choices: label
   quality:
@@ -149,6 +153,9 @@ def test_dg_check_yaml_points_at_each_mistake(tmp_path: Path) -> None:
     assert pointed_at == {
         "api_tokn_env: X",
         "partitions: evnt",
+        "schedule: 0 3 * *",
+        "record_changes_since: 01.02.2026",
+        "record_buckets: 0",
         "choices: label",
         "- uniq_key",
         "outliers: fatal",
