@@ -18,7 +18,7 @@ from redcap_dagster.export.plan import Batch, ExportPlan, plan_export
 from redcap_dagster.export.progress import ExportProgress
 from redcap_dagster.export.row_keys import RowKeySpace, RowList
 from redcap_dagster.export.row_list import RowLists, read_row_list
-from redcap_dagster.export.selection import RecordSelection, record_bucket
+from redcap_dagster.export.selection import RecordOrder, RecordSelection, record_bucket
 from redcap_dagster.export.series import ExportSeries
 from redcap_dagster.export.settings import ExportSettings
 from redcap_dagster.export.shares import DEFAULT_CELLS_PER_REQUEST, select_instruments
@@ -39,6 +39,7 @@ __all__ = [
     "LogDay",
     "Pace",
     "PaceFacts",
+    "RecordOrder",
     "RecordSelection",
     "RowKeySpace",
     "RowList",

@@ -9,6 +9,7 @@ import numpy as np
 from redcap_dagster.export.pace import Pace
 from redcap_dagster.export.plan import BlockCutter
 from redcap_dagster.export.row_keys import Keys, RowList
+from redcap_dagster.export.selection import RecordOrder
 from redcap_dagster.export.spool import Spool, SpooledBlock
 from redcap_dagster.project import RedcapProject
 
@@ -52,6 +53,7 @@ class BlockList:
         spool: Is told of each block, so that a later run finds it.
         instruments: Unique names of the instruments to ask for; None for all.
         events: Unique names of the events to ask for; None for all.
+        order: The order of the records; None for the server's.
     """
 
     def __init__(
@@ -61,11 +63,13 @@ class BlockList:
         *,
         instruments: Iterable[str] | None,
         events: tuple[str, ...] | None,
+        order: RecordOrder | None = None,
     ) -> None:
         self._project = project
         self._spool = spool
         self._asked_instruments = None if instruments is None else tuple(instruments)
         self._events = events
+        self._order = order
         self._blocks: list[Block] = []
         self._next_record = 0
         self._cutter: BlockCutter
@@ -82,6 +86,8 @@ class BlockList:
             ConfigError: An instrument or event is not in the project.
         """
         self._next_record = 0
+        if self._order is not None:
+            rows = rows.sorted_by(self._order.rank)
         self._cutter = BlockCutter(
             self._project, rows, instruments=self._asked_instruments, events=self._events
         )

@@ -5,8 +5,8 @@ is one 64-bit number made of these, such that keys sort as REDCap sorts rows: by
 rows that do not repeat by event, then the repeating ones by event, instrument and instance.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -115,7 +115,7 @@ class RowList:
 
     Attributes:
         space: What the keys mean.
-        record_ids: Each record once, in the server's order.
+        record_ids: Each record once, in the server's order, unless they were sorted otherwise.
         keys: Keys of all rows, ascending, each once.
         groups: Unique name of each record's data access group, "" for none; None where the list
             was not asked for them.
@@ -156,6 +156,17 @@ class RowList:
         chosen = self.select(numbers[order].tolist())
         records = self.space.records_of(chosen.keys)
         return np.sort(chosen.keys + (order[records] - records) * self.space.stride)
+
+    def sorted_by(self, rank: Callable[[str], str]) -> "RowList":
+        """The same rows, with the records in another order.
+
+        Args:
+            rank: What a record id is sorted by.
+        """
+        order = sorted(range(len(self.record_ids)), key=lambda place: rank(self.record_ids[place]))
+        record_ids = tuple(self.record_ids[place] for place in order)
+        groups = None if self.groups is None else tuple(self.groups[place] for place in order)
+        return replace(self, record_ids=record_ids, keys=self.of_ids(record_ids), groups=groups)
 
     def select(self, numbers: Sequence[int]) -> "RowList":
         """The list of some of its records, given by their ascending numbers."""

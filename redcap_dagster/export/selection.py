@@ -1,6 +1,6 @@
 """What of a study's records an export holds."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -45,6 +45,19 @@ class RecordSelection:
             repr(item)
             for item in (self.bucket, self.data_access_group, self.events, self.changed_since, ids)
         ]
+
+
+@dataclass(frozen=True)
+class RecordOrder:
+    """An order of records that is not the server's. Its `repr` shows no id.
+
+    Attributes:
+        name: Tells orders apart.
+        rank: What a record id is sorted by.
+    """
+
+    name: str
+    rank: Callable[[str], str]
 
 
 def record_bucket(record_id: str, buckets: int) -> int:

@@ -33,7 +33,7 @@ from redcap_dagster.export.look import LogNews, Look, Looker
 from redcap_dagster.export.progress import ExportProgress
 from redcap_dagster.export.row_keys import RowList, count_distinct
 from redcap_dagster.export.row_list import view_changed
-from redcap_dagster.export.selection import RecordSelection
+from redcap_dagster.export.selection import RecordOrder, RecordSelection
 from redcap_dagster.export.series import ExportSeries
 from redcap_dagster.export.settings import ExportSettings
 from redcap_dagster.export.side_by_side import Fetching, SideBySide
@@ -68,6 +68,8 @@ class StudyExport:
         project: The study's design as it is on the server now.
         selection: What of the records; None for all.
         instruments: Unique names of the instruments to ask for; None for all.
+        order: The order in which records come; None for the server's. Those that are read again
+            come last, in the same order.
         settings: How the export is cut.
         series: What exports of one run that follow each other hand on; None where there is one.
         spool: Folder on a local disk for the answers of exports that are under way: what a killed
@@ -85,6 +87,7 @@ class StudyExport:
         selection: RecordSelection | None = None,
         *,
         instruments: Iterable[str] | None = None,
+        order: RecordOrder | None = None,
         settings: ExportSettings | None = None,
         series: ExportSeries | None = None,
         spool: Path | None = None,
@@ -97,6 +100,7 @@ class StudyExport:
         self._project = project
         self._selection = selection or RecordSelection()
         self._asked_instruments = None if instruments is None else tuple(instruments)
+        self._order = order
         self._series = series or ExportSeries.begin(project, self._settings)
         self._lists = self._series.lists
         self._looker = Looker(client, project, self._selection, self._lists)
@@ -131,6 +135,7 @@ class StudyExport:
                 self._spool,
                 instruments=self._asked_instruments,
                 events=self._selection.events,
+                order=self._order,
             )
             self._begin()
             self._columns = self._asker.columns(self._blocks.instruments)
@@ -155,7 +160,7 @@ class StudyExport:
         return self._fence
 
     def chunks(self, *, looks_ahead: bool = False) -> Iterator[pa.Table]:
-        """The rows, all rows of a record in one piece, in the server's order.
+        """The rows, all rows of a record in one piece, in the server's order or the one given.
 
         They are asked for from now on, and not only when the first is taken. At most
         `concurrency` requests are under way; what was asked for before comes from disk.
@@ -271,6 +276,7 @@ class StudyExport:
             self._project.fingerprint,
             json.dumps(self._asked_instruments),
             *self._selection.key_texts(),
+            *(() if self._order is None else (self._order.name,)),
         )
 
     def _begin(self) -> None:

@@ -64,11 +64,19 @@ def plan_deidentifier(study: StudyAssets, live: RedcapProject) -> Deidentifier |
     """What de-identifies the tables of a step; None where the study does not ask for it.
 
     Raises:
-        ConfigError: The environment has no key.
+        ConfigError: The environment has no key, or a field that is to be left out is no longer in
+            the study: under another name it would be published.
     """
     options = study.deidentification
     if options is None:
         return None
+    gone_fields = sorted(set(options.drop) - live.fields_by_name.keys())
+    if gone_fields:
+        raise ConfigError(
+            f"De-identification leaves out {', '.join(gone_fields)}, and the study in REDCap has "
+            "no such field any more. If it was renamed, its values would be published: name it in "
+            "`drop` as it is called now, and take the snapshot anew."
+        )
     planned = plan_tables(live, options=study.table_options)
     gone = [props.spec for props in study.props.values() if props.kind == "instrument"]
     specs = (

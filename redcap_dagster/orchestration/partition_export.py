@@ -156,6 +156,7 @@ class PartitionExport:
             step.live,
             self._selection,
             instruments=self._instruments,
+            order=None if step.deidentifier is None else step.deidentifier.record_order,
             settings=step.settings,
             series=step.series,
             # What REDCap sent does not lie beside de-identified tables, not even for a while.

@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from redcap_dagster.export import RecordOrder
 from redcap_dagster.privacy.moments import shift_moments, shift_text
 from redcap_dagster.privacy.options import DeidentificationOptions
 from redcap_dagster.privacy.pseudonyms import Pseudonyms
@@ -57,6 +58,16 @@ class Deidentifier:
     def pseudonyms(self) -> Pseudonyms:
         """What record ids become."""
         return self._pseudonyms
+
+    @property
+    def record_order(self) -> RecordOrder | None:
+        """The order that records are published in: the server's would tell the nth id.
+
+        None where record ids stay.
+        """
+        if not self._options.pseudonymize_record_ids:
+            return None
+        return RecordOrder(f"pseudonyms {self._pseudonyms.fingerprint()}", self._pseudonyms.of)
 
     @property
     def dropped_fields(self) -> tuple[str, ...]:

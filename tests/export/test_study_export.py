@@ -13,6 +13,7 @@ from redcap_dagster.errors import ServerError
 from redcap_dagster.export import (
     ChangeFence,
     ExportSettings,
+    RecordOrder,
     RecordSelection,
     RowList,
     RowLists,
@@ -37,6 +38,26 @@ def test_many_requests_give_the_rows_of_one_flat_export(
     assert rows == study.whole_export()
     assert export.progress.records_asked == export.progress.records_done == 25
     assert export.progress.rows == len(rows)
+
+
+@pytest.mark.parametrize("shape", get_args(Shape))
+@pytest.mark.parametrize("cells", [100_000, 60])
+def test_records_come_in_another_order_where_one_is_given(
+    shape: Shape, cells: int, serve: Serve
+) -> None:
+    study = serve(shape)
+    order = RecordOrder("backwards", lambda name: name[::-1])
+    with StudyExport(study.client, study.project, order=order, settings=small(cells)) as export:
+        rows = rows_of(export)
+        first = study.project.record_id_field
+        study.client.rename_record(rows[0][first], "999")
+        assert not export.settle()
+        rows = rows_of(export)
+        assert export.settle()
+    names = list(dict.fromkeys(row[first] for row in rows))
+    assert names == [*sorted(names[:-1], key=order.rank), "999"]  # read again, so at the end
+    whole = study.whole_export()
+    assert sorted(whole, key=lambda row: names.index(row[first])) == rows
 
 
 def test_records_of_which_only_instances_are_stored_are_whole_at_once(serve: Serve) -> None:

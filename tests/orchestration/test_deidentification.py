@@ -16,7 +16,7 @@ from redcap_dagster.errors import ConfigError
 from redcap_dagster.extract import extract_study
 from redcap_dagster.privacy import DEFAULT_KEY_ENV, DeidentificationOptions, Pseudonyms
 from redcap_dagster.quality import QualityOptions
-from redcap_dagster.tables import TableOptions, current_extract
+from redcap_dagster.tables import TableOptions, current_extract, has_extract
 from tests.orchestration.sentinels import RECORD_ID, VALUE, with_sentinels
 
 if TYPE_CHECKING:
@@ -81,7 +81,8 @@ def test_tables_join_by_pseudonym_and_dates_move_together(study: "Study", tmp_pa
     pseudonyms = Pseudonyms(KEY.encode(), 364)
     moved: dict[str, set[timedelta]] = {}
     for name, rows in original.items():
-        for before, after in zip(rows, study.table(name), strict=True):
+        in_order = sorted(rows, key=lambda row: pseudonyms.of(row["participant_id"]))
+        for before, after in zip(in_order, study.table(name), strict=True):
             assert after["participant_id"] == pseudonyms.of(before["participant_id"])
             for column, value in after.items():
                 if column.endswith(("_date", "_at")) and value is not None:
@@ -239,6 +240,20 @@ def test_checks_that_judge_raw_values_are_refused_without_their_asset(study: "St
         study.materialize(assets=assets, selection=dg.AssetSelection.checks(check))
     complete = dg.AssetCheckKey(dg.AssetKey(["records"]), "complete_extract")
     assert study.materialize(assets=assets, selection=dg.AssetSelection.checks(complete)).success
+
+
+def test_a_field_to_leave_out_that_was_renamed_is_not_published(study: "Study") -> None:
+    options = DeidentificationOptions(drop=["height_cm"])
+    assets = assets_of(study, deidentification=options, quality=None)
+    with RedcapClient(study.emulator.url, study.token) as client:
+        dictionary = client.export_metadata()
+        for row in dictionary:
+            for name, text in row.items():
+                row[name] = text.replace("height_cm", "stature_cm")
+        client.import_metadata(dictionary)
+    with pytest.raises(dg.Failure, match="leaves out height_cm, and the study in REDCap has no"):
+        study.materialize(assets=assets)
+    assert not has_extract(study.out_dir)
 
 
 PAGE = (Path(__file__).parents[2] / "docs" / "privacy.md").read_text(encoding="utf-8")
