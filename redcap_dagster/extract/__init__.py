@@ -9,6 +9,7 @@ from redcap_dagster.extract.copies import (
 )
 from redcap_dagster.extract.facts import ExportFacts, last_pace
 from redcap_dagster.extract.fences import FENCE_FACT, fence_of, published_fence
+from redcap_dagster.extract.places import refuse_another_project
 from redcap_dagster.extract.progress import (
     PHASES,
     ExtractState,
@@ -78,6 +79,7 @@ __all__ = [
     "published_fence",
     "read_small_table",
     "read_study",
+    "refuse_another_project",
     "text_spec",
     "text_table",
     "verify_study",

@@ -8,11 +8,11 @@ from redcap_dagster.api import RedcapClient
 from redcap_dagster.errors import TableError
 from redcap_dagster.export import spool_folder
 from redcap_dagster.extract.facts import last_pace
+from redcap_dagster.extract.places import refuse_another_project
 from redcap_dagster.extract.progress import TellProgress
 from redcap_dagster.extract.reading import StudyReading
 from redcap_dagster.extract.request import WHOLE_STUDY, ExtractRequest
 from redcap_dagster.privacy import tables_that_may_stay
-from redcap_dagster.project import RedcapProject
 from redcap_dagster.tables import (
     ExtractWriter,
     Location,
@@ -55,7 +55,7 @@ def extract_study(
     reading = StudyReading(client, request, progress)
     project = reading.project
     last = find_extract(shelf)
-    _refuse_another_project(shelf, last, project, client.api_url)
+    refuse_another_project(shelf, last, project, client.api_url)
     # Values as they are in REDCap do not take the place of de-identified ones.
     tables_that_may_stay(shelf, None, ())
     _refuse_dagsters_place(shelf, last)
@@ -85,18 +85,4 @@ def _refuse_dagsters_place(shelf: Location, last: PublishedExtract | None) -> No
         raise TableError(
             f"Dagster publishes a study in {shelf}, and would go on showing tables that an extract "
             "takes the place of. Extract into another folder."
-        )
-
-
-def _refuse_another_project(
-    shelf: Location, last: PublishedExtract | None, project: RedcapProject, api_url: str
-) -> None:
-    facts = {} if last is None else last.facts
-    own = {"project_id": project.info.project_id, "api_url": api_url}
-    if any(facts.get(name) not in {None, value} for name, value in own.items()):
-        raise TableError(
-            f"{shelf} holds an extract of project {facts.get('project_id')} of "
-            f"{facts.get('api_url', 'a server')}, and this is project {own['project_id']} of "
-            f"{api_url}. Extract into another folder. Where it is the same project and its server "
-            "has moved, remove what lies there first."
         )

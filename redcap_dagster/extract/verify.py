@@ -185,12 +185,21 @@ def _compare_typed(
     """Count the values of the typed tables again."""
     expected = {name: count[1] for name, count in proof["cells_by_column"].items()}
     expected |= {companion_name(name): count[2] for name, count in proof["cells_by_column"].items()}
+    found: Counter[str] = Counter()
+    tables: dict[str, list[str]] = {}
     for table in filter(is_instrument_table, own):
         with open_parquet(extract.file(table)) as file:
-            found = _count_cells(file, expected, _not_null)
-        other = [name for name, count in found.items() if count != expected[name]]
-        if other:
-            yield f"{table}: holds more or fewer values than the proof, in {_some(other)}."
+            counts = _count_cells(file, expected, _not_null)
+        found.update(counts)
+        for column in counts:
+            # Of an instrument that was renamed, an empty table has the same columns.
+            tables.setdefault(column, []).append(table)
+    other: dict[str, list[str]] = {}
+    for column, holders in tables.items():
+        if found[column] != expected[column]:
+            other.setdefault(" and ".join(holders), []).append(column)
+    for holding, columns in other.items():
+        yield f"{holding}: holds more or fewer values than the proof, in {_some(columns)}."
 
 
 def _count_cells(

@@ -14,13 +14,14 @@ from redcap_dagster import (
     RedcapResource,
     build_redcap_assets,
     build_redcap_change_sensor,
+    record_partitions,
 )
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.emulator import ProjectFileError, RedcapEmulator
 from redcap_dagster.errors import ConfigError
 from redcap_dagster.export import read_design
 from redcap_dagster.quality import QualityOptions
-from redcap_dagster.tables import has_extract, read_published
+from redcap_dagster.tables import current_extract, has_extract, read_published
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -178,6 +179,27 @@ def test_what_fails_leaves_the_last_complete_extract(
     with pytest.raises(dg.Failure):
         study.materialize()
     assert study.table("enrolment") == before
+
+
+def test_a_folder_that_holds_another_study_is_left_alone(
+    study: "Study", study_xml: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = build_redcap_assets(study.project, out_dir=study.out_dir, include=["enrolment"])
+    study.materialize(assets=own)
+    before = current_extract(study.out_dir).extract_id
+    token = study.emulator.add_project(study_xml)
+    with RedcapClient(study.emulator.url, token) as client:
+        copy = read_design(client)
+    assert copy.info.project_id != study.project.info.project_id
+    monkeypatch.setenv("REDCAP_API_TOKEN", token)
+    for options in ({}, {"partitions_def": record_partitions(2)}):
+        others = build_redcap_assets(
+            copy, out_dir=study.out_dir, include=["spirometry"], name="other", **options
+        )
+        key = "bucket-0-of-2" if options else None
+        with pytest.raises(dg.Failure, match=r"holds an extract of project \d+ of http"):
+            study.materialize(assets=others, partition_key=key)
+    assert current_extract(study.out_dir).extract_id == before
 
 
 @pytest.mark.parametrize(

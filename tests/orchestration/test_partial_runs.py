@@ -10,6 +10,7 @@ from redcap_dagster import build_redcap_assets, record_partitions
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.export import LogDay
 from redcap_dagster.export import read_log_day as read_day
+from redcap_dagster.extract import verify_study
 from redcap_dagster.orchestration.partition_export import PartitionExport
 from redcap_dagster.tables import current_extract, has_extract
 from tests.orchestration.conftest import Study
@@ -99,3 +100,21 @@ def test_days_that_redcap_refused_are_not_materialized(
     assert result.success  # `project_info` came
     assert told == {days[0]: current_extract(study.out_dir / days[0]).extract_id}
     assert materialized == {days[0]}
+
+
+def test_an_instrument_that_was_renamed_since_the_snapshot_is_no_lost_cell(study: "Study") -> None:
+    with RedcapClient(study.emulator.url, study.token) as client:
+        mappings = client.export_form_event_mappings()
+        dictionary = client.export_metadata()
+        for row in dictionary:
+            row["form_name"] = row["form_name"].replace("laboratory", "lab_results")
+        client.import_metadata(dictionary)
+        for row in mappings:
+            row["form"] = row["form"].replace("laboratory", "lab_results")
+        client.import_form_event_mappings(mappings)
+    names = ["records", "instrument", "rejected_values"]
+    assets = build_redcap_assets(study.project, out_dir=study.out_dir, include=names, quality=None)
+    study.materialize(assets=assets)
+    assert study.table("laboratory") == []
+    assert current_extract(study.out_dir).tables["lab_results"].rows > 0
+    assert [item.findings for item in verify_study(study.out_dir)] == [()]
