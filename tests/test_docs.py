@@ -100,12 +100,30 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().out.startswith(usage)
 
 
-def test_the_package_runs_as_a_module() -> None:
+@pytest.mark.parametrize("run", ["-m redcap_dagster", "redcap-dagster"])
+def test_the_package_runs_as_a_module_and_as_a_command(run: str) -> None:
+    words = run.split() if run[0] == "-" else [str(Path(sys.executable).with_name(run))]
     answer = subprocess.run(
-        [sys.executable, "-m", "redcap_dagster", "--help"],
+        [*([sys.executable] if run[0] == "-" else []), *words, "--help"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
     )
     assert answer.stdout.startswith("usage: redcap-dagster")
+
+
+def test_ctrl_c_while_libraries_load_ends_in_one_line() -> None:
+    script = (
+        "import sys\n"
+        "class Stopping:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'redcap_dagster.cli': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Stopping())\n"
+        "from redcap_dagster.__main__ import main\n"
+        "raise SystemExit(main())\n"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (answer.returncode, answer.stderr) == (130, "redcap-dagster: Stopped.\n")

@@ -60,11 +60,16 @@ def parse_api_token(text: str) -> ApiToken:
 
 
 def check_variable_name(name: str) -> str:
-    """A name of an environment variable, which is not the secret that the variable should hold.
+    """A name of an environment variable, which is not what the variable should hold.
 
     Raises:
-        ConfigError: It has the shape of a token, which the message does not show.
+        ConfigError: It has the shape of a token, which the message does not show, or of an address.
     """
+    if "://" in name:
+        raise ConfigError(
+            "The name of an environment variable is wanted, and what is given is an address. Put "
+            "it into a variable, REDCAP_API_URL say, and give its name."
+        )
     if _PROJECT.fullmatch(name.strip()) or _SUPER.fullmatch(name.strip()):
         raise ConfigError(
             "The name of an environment variable is wanted, and what is given looks like an API "

@@ -44,6 +44,12 @@ class Destination:
                 "The address names no database to load into. It is duckdb:///folder/file.duckdb "
                 "(with four slashes for an absolute path) or postgresql://user@host/database."
             )
+        if self.kind == "duckdb" and urlsplit(self.url).netloc:
+            raise ConfigError(
+                "A DuckDB file's address has three slashes before a path from this folder, as in "
+                "duckdb:///folder/file.duckdb, and four before one from the root: with two, its "
+                "first folder is the name of a machine."
+            )
         if not self.schema or "\0" in self.schema:
             raise ConfigError("The schema to load into has no name.")
 

@@ -9,6 +9,7 @@ import dagster as dg
 from upath import UPath
 
 from redcap_dagster.errors import ConfigError
+from redcap_dagster.orchestration.arguments import check_types
 from redcap_dagster.orchestration.attachments import DEFAULT_LARGEST_ATTACHMENT_BYTES
 from redcap_dagster.orchestration.check_plan import plan_checks
 from redcap_dagster.orchestration.deidentification import deidentified_props
@@ -117,7 +118,19 @@ def redcap_assets(
         ConfigError: Two tables get the same asset key, an option names what is not there or
             is of another type, or `out_dir` is a place that nothing can be published in.
     """
-    _check_types(project, translator, table_options, quality, deidentification)
+    check_types(
+        project,
+        {
+            "translator": translator,
+            "table_options": table_options,
+            "include": include,
+            "reports": reports,
+            "audit_log_partitions": audit_log_partitions,
+            "record_changes_partitions": record_changes_partitions,
+            "quality": quality,
+            "deidentification": deidentification,
+        },
+    )
     if partitioned_checks and partitions_def is None:
         raise ConfigError("partitioned_checks needs partitions_def: the partitions of the records.")
     translator = translator or DagsterRedcapTranslator()
@@ -186,35 +199,6 @@ def redcap_assets(
         return assets
 
     return decorate
-
-
-def _check_types(
-    project: object,
-    translator: object,
-    table_options: object,
-    quality: object,
-    deidentification: object,
-) -> None:
-    """Name what is of another type, where the first use of it would end in an AttributeError."""
-    if not isinstance(project, RedcapProject):
-        raise ConfigError(
-            f"`project` must be a RedcapProject, not {type(project).__name__}. Read one from its "
-            "snapshot: RedcapProject.from_snapshot(path)."
-        )
-    if not isinstance(table_options, TableOptions):
-        raise ConfigError(
-            f"`table_options` must be TableOptions, not {type(table_options).__name__}."
-        )
-    wanted = (
-        ("translator", translator, DagsterRedcapTranslator),
-        ("quality", quality, QualityOptions),
-        ("deidentification", deidentification, DeidentificationOptions),
-    )
-    for name, value, kind in wanted:
-        if value is not None and not isinstance(value, kind):
-            raise ConfigError(
-                f"`{name}` must be {kind.__name__} or None, not {type(value).__name__}."
-            )
 
 
 def build_redcap_assets(

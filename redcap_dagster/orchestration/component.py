@@ -291,7 +291,7 @@ class RedcapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
 
     def _resource(self) -> RedcapResource:
         return RedcapResource(
-            api_url=dg.EnvVar(self.api_url_env),
+            api_url=dg.EnvVar(check_variable_name(self.api_url_env)),
             api_token=dg.EnvVar(self._token_variable),
             verify_tls=self.verify_tls,
             ca_bundle=self.ca_bundle,

@@ -34,6 +34,8 @@ def record_partitions(buckets: int) -> dg.StaticPartitionsDefinition:
     Raises:
         ConfigError: The number is out of range.
     """
+    if not isinstance(buckets, int):
+        raise ConfigError("record_partitions takes the number of buckets, as in 16.")
     if not 1 <= buckets <= 10_000:  # noqa: PLR2004 - the documented range
         raise ConfigError("record_partitions takes 1 to 10,000 buckets.")
     return dg.StaticPartitionsDefinition([bucket_key(number, buckets) for number in range(buckets)])
@@ -130,12 +132,27 @@ def check_partitions(
     """Refuse partitions that no record belongs to, before a run does.
 
     Raises:
-        ConfigError: They are those of something else: days, say.
+        ConfigError: They are those of something else: days, say; or of an event or arm that the
+            study does not have.
     """
     if partitions_def is None or isinstance(partitions_def, dg.DynamicPartitionsDefinition):
         return  # dynamic ones are known to a run alone
-    for key in partitions_def.get_partition_keys():
+    if not isinstance(partitions_def, dg.PartitionsDefinition):
+        raise ConfigError(
+            "`partitions_def` must be partitions, as record_partitions(16) or "
+            f"event_partitions(project) makes them, not {type(partitions_def).__name__}."
+        )
+    keys = partitions_def.get_partition_keys()
+    for key in keys:
         parse_partition(key, project)
+    # Part by part: an event crossed with the arm of another one rightly holds nothing.
+    parts = sorted({part for key in keys for part in key.split("|")})
+    unknown = [part for part in parts if parse_partition(part, project).events == ()]
+    if unknown:
+        raise ConfigError(
+            f"The study has no event or arm for the partitions {', '.join(unknown)}. Make them "
+            "from its own project, and take its snapshot anew where its events changed."
+        )
 
 
 def _events_of(part: str, project: RedcapProject) -> tuple[str, ...]:

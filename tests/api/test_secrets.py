@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from redcap_dagster.api import EnvironmentSecret, RedcapClient
+from redcap_dagster.api import EnvironmentSecret, RedcapClient, check_variable_name
 from redcap_dagster.errors import ApiError, ConfigError, RedcapDagsterError
 
 TOKEN = "0123456789ABCDEF0123456789ABCDEF"
@@ -133,6 +133,11 @@ def test_a_variable_that_is_not_set_is_named(
 
     with pytest.raises(ConfigError, match="variable REDCAP_API_TOKEN is not set where this runs"):
         make_client(api_token=None)
+
+
+def test_an_address_is_no_name_of_a_variable() -> None:
+    with pytest.raises(ConfigError, match="what is given is an address"):
+        check_variable_name("https://redcap.example.org/api/")
 
 
 @pytest.mark.parametrize("token", ["0123456789abcdefABCDEF0123456789", "a1" * 32, " " + "F" * 32])

@@ -40,6 +40,11 @@ def test_an_address_of_duckdb_is_a_path(url: str, path: str) -> None:
     assert (Destination(url).kind, Destination(url).path) == ("duckdb", Path(path))
 
 
+def test_a_folder_that_would_be_a_machine_is_refused() -> None:
+    with pytest.raises(ConfigError, match="has three slashes before a path from this folder"):
+        Destination("duckdb://data/a.duckdb")
+
+
 @pytest.mark.parametrize("url", ["", "data/a.duckdb", "duckdb:///:memory:", "mysql://zq@host/x"])
 def test_other_addresses_are_refused_and_not_repeated(url: str) -> None:
     with pytest.raises(ConfigError, match="names no database to load into") as caught:

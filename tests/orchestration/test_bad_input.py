@@ -216,6 +216,17 @@ def test_a_folder_that_holds_another_study_is_left_alone(
             "`deidentification` must be DeidentificationOptions or None, not str",
         ),
         ({"quality": QualityOptions(blocking=["outlier"])}, "There is no quality rule outlier"),
+        ({"partitions_def": "event"}, "`partitions_def` must be partitions, as record_partitions"),
+        (
+            {"partitions_def": dg.StaticPartitionsDefinition(["event-gone_arm_1"])},
+            "The study has no event or arm for the partitions event-gone_arm_1",
+        ),
+        ({"include": "records"}, "`include` is one text. Give a list."),
+        ({"reports": "12"}, "`reports` is one text. Give a list."),
+        (
+            {"audit_log_partitions": record_partitions(3)},
+            "`audit_log_partitions` must be DailyPartitionsDefinition or None",
+        ),
     ],
 )
 def test_an_option_of_another_type_is_named_when_the_assets_are_made(
@@ -226,6 +237,8 @@ def test_an_option_of_another_type_is_named_when_the_assets_are_made(
 
 
 def test_a_path_is_no_project_and_a_project_no_assets(study: "Study") -> None:
+    with pytest.raises(ConfigError, match="takes the number of buckets"):
+        record_partitions("16")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"RedcapProject.from_snapshot\(path\)"):
         build_redcap_assets("asthma.snapshot.json")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="`assets` must be what redcap_assets"):
