@@ -1,6 +1,7 @@
 """Everything that is published of a study, loaded at once: its own tables and its partitions."""
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from upath import UPath
@@ -10,6 +11,9 @@ from redcap_dagster.destinations.destination import Destination
 from redcap_dagster.destinations.load import LoadedTable, TableLoad, load_tables
 from redcap_dagster.errors import TableError
 from redcap_dagster.tables import PublishedExtract, current_extract, find_shelves
+
+_BUCKET = re.compile(r"bucket-(\d+)-of-(\d+)")
+"""In the key of a partition, as `record_partitions` makes them."""
 
 
 def load_study(
@@ -48,6 +52,13 @@ def load_study(
             "own, with --part (in Python allow_part=True)."
         )
     found = _by_table(extracts)
+    lacking = _lacking_buckets(found)
+    if lacking and not allow_part:
+        raise TableError(
+            f"{place} holds a part of a study: {', '.join(lacking)} were never "
+            "published. "
+            "Materialize them; or load what is there with --part (in Python allow_part=True)."
+        )
     unknown = sorted(set(tables or ()) - found.keys())
     if unknown:
         raise TableError(
@@ -63,7 +74,7 @@ def load_study(
 
 
 def _is_part(extract: PublishedExtract) -> bool:
-    """Whether somebody asked for a part; Dagster's partitions are all there, or refused apart."""
+    """Whether somebody asked for a part."""
     request = extract.facts.get("request")
     return request is not None and not request["is_whole"]
 
@@ -84,3 +95,20 @@ def _by_table(
         if len(parts) > 1:
             parts.pop(None, None)
     return found
+
+
+def _lacking_buckets(found: Mapping[str, Mapping[str | None, PublishedExtract]]) -> list[str]:
+    """How many buckets are not published, where others of them are.
+
+    How many there are stands in each bucket's name. Of other partitions it is not known which
+    there should be.
+    """
+    by_count: dict[int, set[int]] = {}
+    for key in {key for parts in found.values() for key in parts}:
+        if match := _BUCKET.search(key or ""):
+            by_count.setdefault(int(match[2]), set()).add(int(match[1]))
+    if any(len(numbers) == count for count, numbers in by_count.items()):
+        return []  # the others are left from the time before
+    return [
+        f"{count - len(numbers)} of the {count:,} buckets" for count, numbers in by_count.items()
+    ]

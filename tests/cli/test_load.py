@@ -102,3 +102,18 @@ def test_a_part_of_a_study_takes_the_place_of_the_whole_only_where_that_is_said(
         assert database.execute("select count(*) from redcap.visits") == [(3,)]
     assert main([*command, "--part", "--schema", "part"]) == 0
     assert capsys.readouterr().out == "part.visits: 1 rows\n"
+
+
+def test_buckets_that_were_never_published_are_missed(
+    publish: Publish, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish(users=["ada"], visits=["1", "2", "3"])
+    publish("bucket-0-of-3", visits=["1"])
+    publish("bucket-2-of-3", visits=["3"])
+    command = ["load", "data/my_study", "--to", "duckdb:///data/warehouse.duckdb"]
+    assert main(command) == 1
+    assert "holds a part of a study: 1 of the 3 buckets" in capsys.readouterr().err
+    assert main([*command, "--part"]) == 0
+    publish("bucket-1-of-3", visits=["2"])
+    assert main(command) == 0
+    assert "redcap.visits: 3 rows" in capsys.readouterr().out
