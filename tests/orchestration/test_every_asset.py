@@ -268,15 +268,20 @@ def test_every_table_has_the_policy_of_the_study_or_its_own(study: "Study") -> N
     assert set(policies.values()) == {daily}
 
 
-def test_the_pages_policy_is_that_of_every_table(
+def test_the_pages_translator_and_policy_are_those_of_the_tables(
     study: "Study", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = Path(__file__).parents[2] / "docs" / "assets.md"
-    snippet, _ = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    snippets = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    policy, translator, _ = snippets
     monkeypatch.chdir(tmp_path)
     study.project.snapshot("my_study.json")
     names: dict[str, Any] = {}
-    exec(snippet, names)  # noqa: S102 - the page's own snippet
+    exec(translator, names)  # noqa: S102 - the page's own snippet
+    specs = {spec.key.to_user_string(): spec for spec in names["study"].specs}
+    assert specs["clinic/enrolment"].owners == ["team:clinic"]
+    assert specs["records"].tags["confidential"] == "yes"
+    exec(policy, names)  # noqa: S102 - the page's own snippet
     assert {spec.freshness_policy for spec in names["study"].specs} == {
         dg.FreshnessPolicy.time_window(timedelta(hours=36), timedelta(hours=26))
     }

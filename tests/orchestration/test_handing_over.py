@@ -104,6 +104,6 @@ def test_a_downstream_asset_gets_it_from_dagsters_own_io_manager(
 def test_the_pages_own_lines_do_it(
     tmp_path: Path, materialize_definitions: Callable[..., None]
 ) -> None:
-    _, snippet = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    *_, snippet = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     materialize_definitions(snippet, ["my_study", "users"])
     assert (tmp_path / "data" / "frames" / "my_study" / "users").is_file()
