@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from redcap_dagster.cli.counts import counted
 from redcap_dagster.extract import Verification, verify_study
 
 
@@ -27,5 +28,8 @@ def describe_verification(verification: Verification) -> Iterator[str]:
     for finding in findings:
         yield f"  {finding}"
     rows = sum(table.rows for table in extract.tables.values())
-    verdict = "is as it was published" if not findings else f"{len(findings)} things are wrong"
-    yield f"{extract.path}: {len(extract.tables)} tables, {rows:,} rows, {verdict}."
+    verdict = "is as it was published"
+    if findings:
+        verdict = f"{counted(len(findings), 'thing')} {'is' if len(findings) == 1 else 'are'} wrong"
+    tables = counted(len(extract.tables), "table")
+    yield f"{extract.path}: {tables}, {counted(rows, 'row')}, {verdict}."

@@ -77,7 +77,7 @@ def run_command(options: argparse.Namespace) -> int:
     for fault in options.fault:
         redcap.faults.add(fault)
     with _told_to_stop() as stop, redcap:
-        _load(redcap, options.projects, options.token)
+        _load(redcap, options.projects, options.token, may_be_empty=options.super_token is not None)
         print(_WARNING, file=sys.stderr)  # noqa: T201
         if options.host not in _LOOPBACK:
             print(f"It listens on {options.host}: others can reach it.", file=sys.stderr)  # noqa: T201
@@ -100,7 +100,9 @@ def _told_to_stop() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _load(redcap: RedcapEmulator, projects: Sequence[str], tokens: Sequence[str]) -> None:
+def _load(
+    redcap: RedcapEmulator, projects: Sequence[str], tokens: Sequence[str], *, may_be_empty: bool
+) -> None:
     if len(tokens) > len(projects):
         raise EmulatorError("There are more tokens than project files.")
     known = redcap.store.digests()
@@ -108,8 +110,11 @@ def _load(redcap: RedcapEmulator, projects: Sequence[str], tokens: Sequence[str]
         # A state that is used again keeps its projects and tokens.
         if source_digest(project) not in known:
             redcap.add_project(project, token=tokens[position] if position < len(tokens) else None)
-    if not redcap.store.users():
-        raise EmulatorError("There is no project to serve: give a REDCap project XML file.")
+    if not redcap.store.users() and not may_be_empty:
+        raise EmulatorError(
+            "There is no project to serve: give a REDCap project XML file, or --super-token to "
+            "create projects by the API."
+        )
 
 
 def _listed(redcap: RedcapEmulator) -> list[dict[str, str]]:

@@ -115,7 +115,8 @@ def test_verify_says_what_is_wrong_and_where(
     said = capsys.readouterr().out
     for sentence in sentences:
         assert sentence in said
-    assert f"{len(sentences)} things are wrong" in said
+    things = "thing is" if len(sentences) == 1 else "things are"
+    assert f"{len(sentences)} {things} wrong" in said
 
 
 @pytest.mark.parametrize("name", ["nowhere", "notes.txt", "."])

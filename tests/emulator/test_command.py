@@ -57,10 +57,27 @@ def test_a_state_file_keeps_projects_and_tokens(study: Path, tmp_path: Path) -> 
         assert second["projects"] == first["projects"]
 
 
+def test_who_has_a_super_token_begins_without_a_project() -> None:
+    with serving("--super-token", "c" * 64) as served:
+        assert served["projects"] == []
+        new = {"content": "project", "format": "json", "token": "c" * 64}
+        new["data"] = json.dumps([{"project_title": "Mine", "purpose": "0"}])
+        token = requests.post(served["url"], data=new, timeout=30).text
+        asked = {"content": "project", "format": "json", "token": token}
+        answer = requests.post(served["url"], data=asked, timeout=30).json()
+        assert answer["project_title"] == "Mine"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "There is no project to serve: give a REDCap project XML file."),
+        (
+            [],
+            (
+                "There is no project to serve: give a REDCap project XML file, or --super-token to "
+                "create projects by the API."
+            ),
+        ),
         (["gone.xml"], "gone.xml cannot be read: No such file or directory."),
         (["--token", "0" * 32], "There are more tokens than project files."),
     ],
