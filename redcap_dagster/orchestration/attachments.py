@@ -32,31 +32,33 @@ _STORED, _REFUSED = "stored", "refused"
 _PLACE = ("redcap_event_name", "redcap_repeat_instrument", "redcap_repeat_instance")
 _READ_BYTES = 1 << 20
 
+_OWN_COLUMNS = {
+    "redcap_event_name": "Unique name of the event; blank in a classic project",
+    "redcap_repeat_instrument": "Repeating instrument; blank where none",
+    "redcap_repeat_instance": "Instance; blank where none",
+    "field": "Field that holds the file",
+    "document_id": "REDCap's number of the file; another file has another one",
+    "file_name": "Name it was uploaded with",
+    "content_type": "Media type",
+    "sha256": "Of the content, 64 hex digits, which is also its name",
+    "path": "File of the content, in the study's folder; blank where it is not kept",
+    "status": "`stored`, `refused` by REDCap, or `larger than … bytes`",
+    "size_bytes": "Size of the content",
+}
+"""Name → what it holds, of the columns after the record id."""
+
 
 def plan_attachments_table(project: RedcapProject) -> TableSpec:
     """The layout of the table: where a file belongs, what it is, and where its content lies."""
-    record_id = project.record_id_field
-    described = {
-        record_id if record_id not in {*_PLACE, "field"} else "record_id": "Record id",
-        "redcap_event_name": "Unique name of the event; blank in a classic project",
-        "redcap_repeat_instrument": "Repeating instrument; blank where none",
-        "redcap_repeat_instance": "Instance; blank where none",
-        "field": "Field that holds the file",
-        "document_id": "REDCap's number of the file; another file has another one",
-        "file_name": "Name it was uploaded with",
-        "content_type": "Media type",
-        "sha256": "Of the content, 64 hex digits, which is also its name",
-        "path": "File of the content, in the study's folder; blank where it is not kept",
-        "status": "`stored`, `refused` by REDCap, or `larger than … bytes`",
-        "size_bytes": "Size of the content",
-    }
-    key = [*described][:5]
+    own = project.record_id_field
+    record_id = "record_id" if own in _OWN_COLUMNS else own
+    described = {record_id: "Record id", **_OWN_COLUMNS}
     return TableSpec(
         name=ATTACHMENTS,
         instrument=None,
         label="Files in fields",
         structure="flat",
-        key_columns=tuple(key),
+        key_columns=(record_id, *_PLACE, "field"),
         columns=tuple(
             TableColumn(
                 name,
@@ -134,7 +136,7 @@ class AttachmentStore:
         """
         spec = plan_attachments_table(self.project)
         key = spec.key_columns
-        known = {tuple(row[name] for name in key): row for row in self._published()}
+        known = {tuple(row[name] for name in key): row for row in self._published(spec)}
         rows = [self._row(place, known, key) for place in self._places(key)]
         self._remove_all_but([*rows, *known.values()])
         statuses = Counter(row["status"] for row in rows)
@@ -143,11 +145,18 @@ class AttachmentStore:
         )
         return pa.Table.from_pylist(rows, schema=spec.arrow_schema)
 
-    def _published(self) -> list[dict[str, Any]]:
+    def _published(self, spec: TableSpec) -> list[dict[str, Any]]:
+        """Rows of the table that readers see, whatever the record id field was called then.
+
+        None where it has other columns: its files are fetched again.
+        """
         extract = find_extract(self.out_dir)
         if extract is None or ATTACHMENTS not in extract.tables:
             return []
-        rows: list[dict[str, Any]] = read_table(extract, ATTACHMENTS).to_pylist()
+        table, names = read_table(extract, ATTACHMENTS), spec.arrow_schema.names
+        if table.column_names[1:] != names[1:]:
+            return []
+        rows: list[dict[str, Any]] = table.rename_columns(names).to_pylist()
         return rows
 
     def _places(self, key: Sequence[str]) -> Iterator[dict[str, Any]]:

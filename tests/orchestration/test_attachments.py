@@ -7,6 +7,9 @@ import pytest
 
 from redcap_dagster import build_redcap_assets
 from redcap_dagster.api import RedcapClient
+from redcap_dagster.export import read_design
+from redcap_dagster.orchestration.attachments import plan_attachments_table
+from redcap_dagster.project import DictionaryField, Instrument, ProjectInfo, RedcapProject
 
 if TYPE_CHECKING:
     from tests.orchestration.conftest import Study
@@ -30,7 +33,24 @@ def ids(study: "Study", client: RedcapClient) -> list[str]:
     return names
 
 
-def materialize(study: "Study", **options: Any) -> dict[str, dict[str, Any]]:
+def small_project(record_id_field: str = "record_id") -> RedcapProject:
+    fields = (
+        DictionaryField(record_id_field, "visit", "text"),
+        DictionaryField("scan", "visit", "file"),
+    )
+    return RedcapProject(
+        info=ProjectInfo(project_id=7, title="Study"),
+        redcap_version="14.7.3",
+        instruments=(Instrument("visit", "Visit", fields),),
+    )
+
+
+SMALL = small_project()
+
+
+def materialize(
+    study: "Study", id_column: str = "participant_id", **options: Any
+) -> dict[str, dict[str, Any]]:
     """The rows of the new records."""
     assets = build_redcap_assets(
         study.project, out_dir=study.out_dir, include=["attachments"], **options
@@ -38,9 +58,7 @@ def materialize(study: "Study", **options: Any) -> dict[str, dict[str, Any]]:
     study.emulator.requests.clear()
     assert study.materialize(assets=assets).success
     return {
-        row["participant_id"]: row
-        for row in study.table("attachments")
-        if row["participant_id"].startswith("F-")
+        row[id_column]: row for row in study.table("attachments") if row[id_column].startswith("F-")
     }
 
 
@@ -89,6 +107,32 @@ def test_only_new_and_changed_files_are_fetched(
     assert fetched(study) == 2
     assert rows[ids[1]] == first[ids[1]]
     assert (study.out_dir / rows[ids[0]]["path"]).read_bytes() == b"%PDF three"
+
+
+OWN_COLUMNS = [column.name for column in plan_attachments_table(SMALL).columns][1:]
+
+
+@pytest.mark.parametrize("name", OWN_COLUMNS)
+def test_a_record_id_field_takes_no_column_of_the_table(name: str) -> None:
+    assert [column.name for column in plan_attachments_table(small_project(name)).columns] == [
+        "record_id",
+        *OWN_COLUMNS,
+    ]
+
+
+def test_files_are_known_when_the_record_id_field_has_another_name(
+    study: "Study", client: RedcapClient, ids: list[str]
+) -> None:
+    put(client, ids[0], PDF)
+    before = materialize(study)[ids[0]]
+    metadata = client.export_metadata()
+    client.import_metadata([{**metadata[0], "field_name": "status"}, *metadata[1:]])
+    study.project = read_design(client)
+    assert study.project.record_id_field == "status"
+    rows = materialize(study, id_column="record_id")
+    del before["participant_id"]
+    assert rows[ids[0]] == {"record_id": ids[0], **before}
+    assert fetched(study) == 0
 
 
 def test_a_file_that_is_gone_is_removed_by_the_run_after(
