@@ -1,14 +1,18 @@
 """Files in fields: fetched when new or changed, kept once, linked to their place."""
 
+from datetime import timedelta
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import dagster as dg
 import pytest
 
 from redcap_dagster import build_redcap_assets
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.export import read_design
-from redcap_dagster.orchestration.attachments import plan_attachments_table
+from redcap_dagster.orchestration.attachment_contents import AttachmentContents
+from redcap_dagster.orchestration.attachments import AttachmentStore, plan_attachments_table
 from redcap_dagster.project import DictionaryField, Instrument, ProjectInfo, RedcapProject
 
 if TYPE_CHECKING:
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
 
 EVENT = "screening_arm_1"
 PDF, OTHER = b"%PDF one", b"%PDF two"
+RUN_LASTS_AT_MOST = "redcap_dagster.orchestration.attachment_contents._RUN_LASTS_AT_MOST"
 
 
 @pytest.fixture
@@ -135,16 +140,49 @@ def test_files_are_known_when_the_record_id_field_has_another_name(
     assert fetched(study) == 0
 
 
-def test_a_file_that_is_gone_is_removed_by_the_run_after(
-    study: "Study", client: RedcapClient, ids: list[str]
+def test_a_file_that_is_gone_is_removed_a_day_later(
+    study: "Study", client: RedcapClient, ids: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(client, ids[0], PDF)
     path = study.out_dir / materialize(study)[ids[0]]["path"]
     client.delete_file(ids[0], "consent_form", event=EVENT)
     assert ids[0] not in materialize(study)
-    assert path.exists()  # readers of the last extract may be looking at it
     materialize(study)
-    assert not path.exists()
+    assert path.exists()  # readers may be looking at it, or a run that has not published yet
+    monkeypatch.setattr(RUN_LASTS_AT_MOST, timedelta(0))
+    materialize(study)
+    assert list(path.parent.glob(f"{path.name}*")) == []
+
+
+def test_what_another_run_has_kept_and_not_published_stays(
+    study: "Study", client: RedcapClient, ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = AttachmentStore(study.out_dir, client, study.project, 1_000)
+    put(client, ids[0], PDF)
+    other = store.update(dg.build_asset_context())
+    paths = [study.out_dir / path for path in other["path"].to_pylist() if path]
+    monkeypatch.setattr(client, "export_records", lambda **_: [])  # it was asked before
+    for _ in range(2):
+        store.update(dg.build_asset_context())
+        assert all(path.is_file() for path in paths)
+
+
+@pytest.mark.parametrize("again", ["kept", "named"])
+def test_a_content_that_is_needed_again_is_new_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: str
+) -> None:
+    contents = AttachmentContents(tmp_path)
+    digest, _ = contents.keep(lambda file: file.write(PDF), 100)
+    contents.clear_away([])
+    monkeypatch.setattr(RUN_LASTS_AT_MOST, timedelta(0))
+    if again == "kept":
+        contents.keep(lambda file: file.write(PDF), 100)
+    else:
+        contents.clear_away([digest])
+    contents.clear_away([])
+    assert contents.place(digest).read_bytes() == PDF
+    contents.clear_away([])
+    assert list(tmp_path.glob("*/*")) == []
 
 
 def test_a_file_above_the_cap_is_listed_and_not_kept(
