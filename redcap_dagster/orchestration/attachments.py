@@ -117,12 +117,18 @@ class AttachmentStore:
         return rows
 
     def _places(self, key: Sequence[str]) -> Iterator[dict[str, Any]]:
-        """Where there is a file, with REDCap's number of it."""
+        """Where there is a file, with REDCap's number of it.
+
+        A missing data code can stand there instead. One that is a number is taken for a file's, of
+        which none must be lost.
+        """
         fields = [field.name for field in self.project.iter_fields() if field.field_type == "file"]
         if not fields:
             return
+        codes = (code.code for code in self.project.info.missing_data_codes)
+        no_files = {code for code in codes if not code.isdecimal()}
         for row in self.client.export_records(fields=fields, record_type="eav"):
-            if row["field_name"] in fields:
+            if row["field_name"] in fields and row["value"] not in no_files:
                 yield {
                     key[0]: row["record"],
                     **{name: str(row.get(name) or "") for name in _PLACE},

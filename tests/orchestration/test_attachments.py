@@ -10,6 +10,7 @@ import pytest
 
 from redcap_dagster import build_redcap_assets
 from redcap_dagster.api import RedcapClient
+from redcap_dagster.emulator import RedcapEmulator
 from redcap_dagster.export import read_design
 from redcap_dagster.orchestration.attachment_contents import AttachmentContents
 from redcap_dagster.orchestration.attachments import AttachmentStore, plan_attachments_table
@@ -36,6 +37,32 @@ def ids(study: "Study", client: RedcapClient) -> list[str]:
     client.import_records(rows)
     materialize(study)
     return names
+
+
+FILES_XML = """<?xml version="1.0" encoding="UTF-8" ?>
+<ODM xmlns="http://www.cdisc.org/ns/odm/v1.3" xmlns:redcap="https://projectredcap.org"
+ FileType="Snapshot" SourceSystem="REDCap" SourceSystemVersion="14.7.3">
+<Study OID="Project.Files"><GlobalVariables><StudyName>Files</StudyName>
+<redcap:MissingDataCodes>{codes}</redcap:MissingDataCodes></GlobalVariables>
+<MetaDataVersion OID="Metadata.Files" Name="Files" redcap:RecordIdField="record_id">
+<FormDef OID="Form.visit" Name="Visit" Repeating="No" redcap:FormName="visit">
+<ItemGroupRef ItemGroupOID="visit.record_id" Mandatory="No"/></FormDef>
+<ItemGroupDef OID="visit.record_id" Name="Visit" Repeating="No">
+<ItemRef ItemOID="record_id" Mandatory="No" redcap:Variable="record_id"/>
+<ItemRef ItemOID="scan" Mandatory="No" redcap:Variable="scan"/></ItemGroupDef>
+<ItemDef OID="record_id" Name="record_id" DataType="text" Length="999"
+ redcap:Variable="record_id" redcap:FieldType="text"/>
+<ItemDef OID="scan" Name="scan" DataType="text" Length="999"
+ redcap:Variable="scan" redcap:FieldType="file"/>
+</MetaDataVersion></Study>
+<ClinicalData StudyOID="Project.Files" MetaDataVersionOID="Metadata.Files">
+<SubjectData SubjectKey="1"><FormData FormOID="Form.visit" FormRepeatKey="1">
+<ItemGroupData ItemGroupOID="visit.record_id" ItemGroupRepeatKey="1">
+<ItemData ItemOID="scan" Value="{first}"/></ItemGroupData></FormData></SubjectData>
+<SubjectData SubjectKey="2"><FormData FormOID="Form.visit" FormRepeatKey="1">
+<ItemGroupData ItemGroupOID="visit.record_id" ItemGroupRepeatKey="1">
+<ItemData ItemOID="scan" Value="{second}"/></ItemGroupData></FormData></SubjectData>
+</ClinicalData></ODM>"""
 
 
 def small_project(record_id_field: str = "record_id") -> RedcapProject:
@@ -165,6 +192,22 @@ def test_what_another_run_has_kept_and_not_published_stays(
     for _ in range(2):
         store.update(dg.build_asset_context())
         assert all(path.is_file() for path in paths)
+
+
+def test_a_missing_data_code_is_no_file(tmp_path: Path) -> None:
+    with RedcapEmulator() as emulator:
+        xml = FILES_XML.format(codes="UNK, Unknown | 98, Refused", first="UNK", second="98")
+        client = RedcapClient(emulator.url, emulator.add_project(xml.encode()), retries=0)
+        assert [row["scan"] for row in client.export_records()] == ["UNK", "98"]
+        store = AttachmentStore(tmp_path, client, read_design(client), 1_000)
+        emulator.requests.clear()
+        table = store.update(dg.build_asset_context())
+        asked = sum(request.content == "file" for request in emulator.requests)
+    # A number may be that of a file, as far as the export tells.
+    assert table.select(["record_id", "document_id", "status"]).to_pylist() == [
+        {"record_id": "2", "document_id": "98", "status": "refused"}
+    ]
+    assert asked == 1
 
 
 @pytest.mark.parametrize("again", ["kept", "named"])
