@@ -1,6 +1,6 @@
 """What a table in a database lacks, and what may be done about it. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -105,11 +105,12 @@ def _sentence(changes: TableChanges, policy: SchemaChanges) -> str:
     if policy == "refuse":
         facts["new columns"] = tuple(column.name for column in changes.added)
         facts["columns that are gone"] = changes.removed
-    said = [f"{what} {_listed(names)}" for what, names in facts.items() if names]
+    said = [f"{what} {listed(names)}" for what, names in facts.items() if names]
     return "; ".join([*said, *(["another key"] if changes.has_other_key else [])])
 
 
-def _listed(names: tuple[str, ...]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Names for a message: the first dozen, and how many more."""
     more = len(names) - _MOST_NAMES_SHOWN
     shown = ", ".join(names[:_MOST_NAMES_SHOWN])
     return shown + (f" and {more} more" if more > 0 else "")

@@ -39,6 +39,10 @@ class Database(ABC):
         """The table or view of that name in the schema; None where there is none."""
 
     @abstractmethod
+    def table_comments(self) -> dict[str, str]:
+        """The comment of every table in the schema, "" for none."""
+
+    @abstractmethod
     def refusing(self, doing: str) -> AbstractContextManager[None]:
         """Turn what the driver raises into a `DestinationError`.
 

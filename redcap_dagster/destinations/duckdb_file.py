@@ -117,6 +117,13 @@ class _DuckdbFile(Database):
             comment=found[0][0] or "",
         )
 
+    def table_comments(self) -> dict[str, str]:
+        found = self.execute(
+            "select table_name, coalesce(comment, '') from duckdb_tables() where "
+            f"database_name = current_database() and schema_name = {literal(self.schema)}"
+        )
+        return dict(found)
+
     @contextmanager
     def refusing(self, doing: str) -> Iterator[None]:
         with _refusing(self._library, doing):

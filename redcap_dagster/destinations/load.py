@@ -16,6 +16,7 @@ from redcap_dagster.destinations.changes import (
 from redcap_dagster.destinations.database import Database
 from redcap_dagster.destinations.destination import Destination
 from redcap_dagster.destinations.moved import MovedRecords, RowKey
+from redcap_dagster.destinations.origin import Origin, check_alike, origin_of, read_origin
 from redcap_dagster.destinations.plan import PARTITION_COLUMN, PlannedTable, plan_table
 from redcap_dagster.destinations.rows import read_schema, stream_rows
 from redcap_dagster.destinations.statements import (
@@ -38,8 +39,6 @@ from redcap_dagster.errors import DestinationError
 from redcap_dagster.tables import PublishedExtract
 
 logger = logging.getLogger(__name__)
-
-_SIGNATURE = "Loaded by redcap-dagster from REDCap project"
 
 
 @dataclass(frozen=True)
@@ -146,10 +145,16 @@ def load_tables(
     with destination.open() as database:
         with database.refusing(f"prepare the schema {database.schema}"):
             database.prepare()
+            comments = database.table_comments()
+        check_alike(database.schema, comments, _origins(loads))
         return tuple(
             _load(database, load, schema_changes)
             for load in sorted(loads, key=lambda item: item.table)
         )
+
+
+def _origins(loads: Sequence[TableLoad]) -> set[Origin]:
+    return {origin_of(extract) for load in loads for extract in load.extracts.values()}
 
 
 def _load(database: Database, load: TableLoad, policy: SchemaChanges) -> LoadedTable:
@@ -250,18 +255,18 @@ def _schema_of(load: TableLoad) -> pa.Schema:
 
 def _check_ours(database: Database, load: TableLoad, there: TableThere) -> None:
     """Leave alone what somebody else made, or another study."""
-    if there.comment.endswith(_signature(load)):
+    origin = read_origin(there.comment)
+    if origin is not None and origin == _origin(load):
         return
-    whose = "holds another study" if _SIGNATURE in there.comment else "was not made by a load"
+    whose = "was not made by a load" if origin is None else "holds another study"
     raise DestinationError(
         f"The schema {database.schema} has a table {load.table} already, which {whose}. Nothing "
         "was loaded. Load into a schema of the study's own, or drop the table."
     )
 
 
-def _signature(load: TableLoad) -> str:
-    extract = next(iter(load.extracts.values()))
-    return f"{_SIGNATURE} {extract.facts.get('project_id', 'unknown')}."
+def _origin(load: TableLoad) -> Origin:
+    return origin_of(next(iter(load.extracts.values())))
 
 
 def _fit_table(
@@ -345,7 +350,7 @@ def _comment(
 ) -> None:
     """Say what the table and its columns hold, where that is not said yet."""
     place = address(database.schema, planned.name)
-    comment = f"{planned.comment.removesuffix('.')}. {_signature(load)}"
+    comment = f"{planned.comment.removesuffix('.')}. {_origin(load).sentence}"
     known = {} if there is None else there.comments
     if there is None or there.comment != comment:
         database.execute(comment_on_table(place, comment))

@@ -136,6 +136,14 @@ class _PostgresqlServer(Database):
             comment=found[0][0],
         )
 
+    def table_comments(self) -> dict[str, str]:
+        found = self.execute(
+            "select c.relname::text, coalesce(obj_description(c.oid, 'pg_class'), '') "
+            "from pg_class c, pg_namespace n where c.relnamespace = n.oid "
+            f"and c.relkind in ('r', 'p') and n.nspname = {literal(self.schema)}"
+        )
+        return dict(found)
+
     @contextmanager
     def refusing(self, doing: str) -> Iterator[None]:
         with _refusing(self._driver, doing):

@@ -10,16 +10,18 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Any, Literal
 
 from redcap_dagster.api import RedcapClient
-from redcap_dagster.errors import ExportError
+from redcap_dagster.errors import AnswerError, ExportError
 from redcap_dagster.project import RedcapProject
 
 ChangeKind = Literal["created", "updated", "deleted", "renamed", "moved", "design"]
 """What happened to a record; `moved` is another data access group, and `design` no record's."""
 
 _MINUTE = "%Y-%m-%d %H:%M"
+_MINUTE_LENGTH = len("2026-01-31 23:59")
 _OVERLAP = timedelta(hours=2)
 _FARTHEST_BEHIND_UTC = timedelta(hours=14)
 """No place on Earth is more than 12 hours behind UTC; the rest makes up for the overlap."""
@@ -136,7 +138,7 @@ def read_changes(
         The new fence, and what came since the old one, oldest first.
 
     Raises:
-        ApiError: REDCap did not answer, or refused.
+        ApiError: REDCap did not answer, or refused, or its answer cannot be believed.
         ExportError: The log is empty where it cannot be.
     """
     fence, changes = _read(client, project, _begin(since))
@@ -158,7 +160,7 @@ def read_fence(client: RedcapClient, project: RedcapProject) -> tuple[ChangeFenc
         a design that was read within the last hour may be an old one.
 
     Raises:
-        ApiError: REDCap did not answer, or refused.
+        ApiError: REDCap did not answer, or refused, or its answer cannot be believed.
         ExportError: The log is empty where it cannot be.
     """
     fence, changes = _read(client, project, _begin(None))
@@ -175,8 +177,8 @@ def _read(
             "The project's log is empty, though our own requests must be in it. The server's clock "
             "is off by half a day or more, or its log is not written."
         )
+    newest = max(minutes_of(rows))
     changes = changes_in(rows, client, project)
-    newest = max(str(row["timestamp"])[: len("2026-01-31 23:59")] for row in rows)
     window = ChangeFence(newest).window
     seen = Counter(item.digest for item in changes if item.timestamp >= window)
     return ChangeFence(newest, seen), changes
@@ -195,6 +197,35 @@ def _parse(minute: str) -> datetime:
     return datetime.strptime(minute, _MINUTE)  # noqa: DTZ007 - the server's local time
 
 
+def minutes_of(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The minute of each entry of the log, `2026-11-21 23:59`.
+
+    Args:
+        rows: As REDCap sent them.
+
+    Raises:
+        AnswerError: An entry has no such time.
+    """
+    minutes = [str(row.get("timestamp") or "")[:_MINUTE_LENGTH] for row in rows]
+    wrong = sum(not _is_minute(minute) for minute in minutes)
+    if wrong:
+        raise AnswerError(
+            f"REDCap's answer has {wrong} entries of the log without a time, or with one that is "
+            "not written as REDCap does (2026-11-21 23:59). It was not used.",
+            content="log",
+            status=200,
+        )
+    return minutes
+
+
+@lru_cache
+def _is_minute(text: str) -> bool:
+    try:
+        return _minute(_parse(text)) == text  # minutes are compared as text
+    except ValueError:
+        return False
+
+
 def _minute(moment: datetime) -> str:
     return moment.strftime(_MINUTE)
 
@@ -211,10 +242,13 @@ def changes_in(
 
     Returns:
         The changes, oldest first.
+
+    Raises:
+        AnswerError: An entry has no time.
     """
     counts: Counter[str] = Counter()
     changes = []
-    for row in reversed(rows):
+    for row, minute in zip(reversed(rows), reversed(minutes_of(rows)), strict=True):
         action = str(row.get("action") or "").strip()
         details = str(row.get("details") or "").strip()
         if _is_harmless(action, details):
@@ -226,7 +260,7 @@ def changes_in(
         changes.append(
             Change(
                 _kind_of(action, details, record_id, project.record_id_field),
-                str(row["timestamp"])[: len("2026-01-31 23:59")],
+                minute,
                 digest,
                 counts[digest],
                 record_id,

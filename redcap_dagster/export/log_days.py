@@ -6,7 +6,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from redcap_dagster.api import RedcapClient
-from redcap_dagster.export.changes import earliest_local_time
+from redcap_dagster.export.changes import earliest_local_time, minutes_of
 
 _DAY = len("2026-01-31")
 
@@ -38,7 +38,7 @@ def read_log_day(client: RedcapClient, day: date) -> LogDay:
         day: The day, of the server's local time.
 
     Raises:
-        ApiError: REDCap did not answer, or refused.
+        ApiError: REDCap did not answer, or refused, or its answer cannot be believed.
     """
     midnight = datetime.combine(day + timedelta(days=1), time.min)
     is_long_over = midnight < earliest_local_time()
@@ -48,7 +48,7 @@ def read_log_day(client: RedcapClient, day: date) -> LogDay:
         # holds that minute's seconds is not known of every version.
         end_time=midnight if is_long_over else None,
     )
-    days = [str(row["timestamp"])[:_DAY] for row in asked]
+    days = [minute[:_DAY] for minute in minutes_of(asked)]
     name = day.isoformat()
     return LogDay(
         day,

@@ -13,8 +13,8 @@ from upath import UPath
 
 from redcap_dagster.errors import TableError
 from redcap_dagster.extract.copies import find_copies, verify_copy
-from redcap_dagster.privacy import DEIDENTIFICATION_FACT
 from redcap_dagster.tables import (
+    DEIDENTIFICATION_FACT,
     MANIFEST_NAME,
     RECORDS,
     REJECTED_VALUES,

@@ -1,22 +1,16 @@
 """Files in fields: kept once by their content, with a table that says where each belongs."""
 
-import hashlib
-import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from io import RawIOBase
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, BinaryIO, cast
-from uuid import uuid4
+from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.errors import RequestRejectedError
+from redcap_dagster.orchestration.attachment_contents import AttachmentContents, TooLargeError
 from redcap_dagster.project import RedcapProject
 from redcap_dagster.tables import (
     Location,
@@ -30,33 +24,34 @@ ATTACHMENTS = "attachments"
 DEFAULT_LARGEST_ATTACHMENT_BYTES = 100_000_000
 _STORED, _REFUSED = "stored", "refused"
 _PLACE = ("redcap_event_name", "redcap_repeat_instrument", "redcap_repeat_instance")
-_READ_BYTES = 1 << 20
+
+_OWN_COLUMNS = {
+    "redcap_event_name": "Unique name of the event; blank in a classic project",
+    "redcap_repeat_instrument": "Repeating instrument; blank where none",
+    "redcap_repeat_instance": "Instance; blank where none",
+    "field": "Field that holds the file",
+    "document_id": "REDCap's number of the file; another file has another one",
+    "file_name": "Name it was uploaded with",
+    "content_type": "Media type",
+    "sha256": "Of the content, 64 hex digits, which is also its name",
+    "path": "File of the content, in the study's folder; blank where it is not kept",
+    "status": "`stored`, `refused` by REDCap, or `larger than … bytes`",
+    "size_bytes": "Size of the content",
+}
+"""Name → what it holds, of the columns after the record id."""
 
 
 def plan_attachments_table(project: RedcapProject) -> TableSpec:
     """The layout of the table: where a file belongs, what it is, and where its content lies."""
-    record_id = project.record_id_field
-    described = {
-        record_id if record_id not in {*_PLACE, "field"} else "record_id": "Record id",
-        "redcap_event_name": "Unique name of the event; blank in a classic project",
-        "redcap_repeat_instrument": "Repeating instrument; blank where none",
-        "redcap_repeat_instance": "Instance; blank where none",
-        "field": "Field that holds the file",
-        "document_id": "REDCap's number of the file; another file has another one",
-        "file_name": "Name it was uploaded with",
-        "content_type": "Media type",
-        "sha256": "Of the content, 64 hex digits, which is also its name",
-        "path": "File of the content, in the study's folder; blank where it is not kept",
-        "status": "`stored`, `refused` by REDCap, or `larger than … bytes`",
-        "size_bytes": "Size of the content",
-    }
-    key = [*described][:5]
+    own = project.record_id_field
+    record_id = "record_id" if own in _OWN_COLUMNS else own
+    described = {record_id: "Record id", **_OWN_COLUMNS}
     return TableSpec(
         name=ATTACHMENTS,
         instrument=None,
         label="Files in fields",
         structure="flat",
-        key_columns=tuple(key),
+        key_columns=(record_id, *_PLACE, "field"),
         columns=tuple(
             TableColumn(
                 name,
@@ -70,46 +65,9 @@ def plan_attachments_table(project: RedcapProject) -> TableSpec:
     )
 
 
-class _TooLargeError(Exception):
-    """A file is larger than what is kept."""
-
-
-class _CappedFile(RawIOBase):
-    """A file that takes so many bytes and then refuses."""
-
-    def __init__(self, path: Path, most: int) -> None:
-        super().__init__()
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
-        self._file = os.fdopen(descriptor, "wb")
-        self._most = most
-
-    def write(self, data: Any) -> int:
-        if self._file.tell() + len(data) > self._most:
-            raise _TooLargeError
-        return self._file.write(data)
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
-
-    def truncate(self, size: int | None = None) -> int:
-        return self._file.truncate(size)
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
-
-
 @dataclass(frozen=True)
 class AttachmentStore:
     """The files of a study, in the folder `attachments` of its tables.
-
-    A file is fetched to this machine's own disk and put where it belongs in one step.
 
     Attributes:
         out_dir: The study's folder, or its place in an object store.
@@ -127,36 +85,50 @@ class AttachmentStore:
         """Fetch what is new or changed, and give the table of all files.
 
         One request lists the files; each that is new or has changed is one more. Content that no
-        row names, now or in the table that readers still see, is removed.
+        row has named for a day is removed: `AttachmentContents.clear_away`.
 
         Raises:
             ApiError: REDCap did not answer.
         """
         spec = plan_attachments_table(self.project)
         key = spec.key_columns
-        known = {tuple(row[name] for name in key): row for row in self._published()}
+        known = {tuple(row[name] for name in key): row for row in self._published(spec)}
         rows = [self._row(place, known, key) for place in self._places(key)]
-        self._remove_all_but([*rows, *known.values()])
+        seen = self._published(spec)  # by now it may be another one
+        self._contents.clear_away({row["sha256"] for row in [*rows, *seen]})
         statuses = Counter(row["status"] for row in rows)
         context.log.info(
             "%d files: %s.", len(rows), ", ".join(f"{n} {name}" for name, n in statuses.items())
         )
         return pa.Table.from_pylist(rows, schema=spec.arrow_schema)
 
-    def _published(self) -> list[dict[str, Any]]:
+    def _published(self, spec: TableSpec) -> list[dict[str, Any]]:
+        """Rows of the table that readers see, whatever the record id field was called then.
+
+        None where it has other columns: its files are fetched again.
+        """
         extract = find_extract(self.out_dir)
         if extract is None or ATTACHMENTS not in extract.tables:
             return []
-        rows: list[dict[str, Any]] = read_table(extract, ATTACHMENTS).to_pylist()
+        table, names = read_table(extract, ATTACHMENTS), spec.arrow_schema.names
+        if table.column_names[1:] != names[1:]:
+            return []
+        rows: list[dict[str, Any]] = table.rename_columns(names).to_pylist()
         return rows
 
     def _places(self, key: Sequence[str]) -> Iterator[dict[str, Any]]:
-        """Where there is a file, with REDCap's number of it."""
+        """Where there is a file, with REDCap's number of it.
+
+        A missing data code can stand there instead. One that is a number is taken for a file's, of
+        which none must be lost.
+        """
         fields = [field.name for field in self.project.iter_fields() if field.field_type == "file"]
         if not fields:
             return
+        codes = (code.code for code in self.project.info.missing_data_codes)
+        no_files = {code for code in codes if not code.isdecimal()}
         for row in self.client.export_records(fields=fields, record_type="eav"):
-            if row["field_name"] in fields:
+            if row["field_name"] in fields and row["value"] not in no_files:
                 yield {
                     key[0]: row["record"],
                     **{name: str(row.get(name) or "") for name in _PLACE},
@@ -176,7 +148,7 @@ class AttachmentStore:
         blank = {"file_name": "", "content_type": "", "sha256": "", "path": "", "size_bytes": None}
         try:
             return place | blank | {"status": _STORED} | self._fetch(place, key)
-        except _TooLargeError:
+        except TooLargeError:
             return place | blank | {"status": self._too_large}
         except RequestRejectedError:
             return place | blank | {"status": _REFUSED}
@@ -195,59 +167,24 @@ class AttachmentStore:
 
     def _fetch(self, place: Mapping[str, Any], key: Sequence[str]) -> dict[str, Any]:
         instance = place["redcap_repeat_instance"]
-        with self._part() as part:
-            with _CappedFile(part, self.largest_bytes) as file:
-                info = self.client.stream_file(
-                    cast("BinaryIO", file),  # in all that streaming needs
-                    place[key[0]],
-                    place["field"],
-                    event=place["redcap_event_name"] or None,
-                    repeat_instance=int(instance) if instance else None,
-                )
-            digest = _sha256(part)
-            path = f"{ATTACHMENTS}/{digest[:2]}/{digest}"
-            self._keep(part, path)
+        digest, info = self._contents.keep(
+            lambda file: self.client.stream_file(
+                file,
+                place[key[0]],
+                place["field"],
+                event=place["redcap_event_name"] or None,
+                repeat_instance=int(instance) if instance else None,
+            ),
+            self.largest_bytes,
+        )
         return {
             "file_name": info.name,
             "content_type": info.content_type,
             "sha256": digest,
-            "path": path,
+            "path": f"{ATTACHMENTS}/{digest[:2]}/{digest}",
             "size_bytes": info.size,
         }
 
-    def _remove_all_but(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        kept = {row["sha256"] for row in rows}
-        for path in (self.out_dir / ATTACHMENTS).glob("*/*"):
-            if path.name not in kept:
-                path.unlink()
-
-    @contextmanager
-    def _part(self) -> Iterator[Path]:
-        """A file of its own to fetch into: where it can be renamed, or to be uploaded."""
-        if isinstance(self.out_dir, Path):
-            folder = self.out_dir / ATTACHMENTS
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            part = folder / f".part-{uuid4().hex}"
-            try:
-                yield part
-            finally:
-                part.unlink(missing_ok=True)
-        else:
-            with TemporaryDirectory(prefix="redcap-dagster-") as own:
-                yield Path(own, "part")
-
-    def _keep(self, part: Path, path: str) -> None:
-        target = self.out_dir / path
-        if isinstance(target, Path):
-            target.parent.mkdir(mode=0o700, exist_ok=True)
-            part.replace(target)
-        else:
-            target.fs.put_file(str(part), target.path)
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(_READ_BYTES):
-            digest.update(piece)
-    return digest.hexdigest()
+    @property
+    def _contents(self) -> AttachmentContents:
+        return AttachmentContents(self.out_dir / ATTACHMENTS)

@@ -7,7 +7,6 @@ on Arrow tables before they are written.
 from redcap_dagster.privacy.options import DEFAULT_KEY_ENV, DeidentificationOptions
 from redcap_dagster.privacy.pseudonyms import Pseudonyms
 from redcap_dagster.privacy.published import (
-    DEIDENTIFICATION_FACT,
     deidentification_fact,
     tables_that_may_stay,
 )
@@ -16,7 +15,6 @@ from redcap_dagster.privacy.treatment import Treatment, Treatments
 
 __all__ = [
     "DEFAULT_KEY_ENV",
-    "DEIDENTIFICATION_FACT",
     "DeidentificationOptions",
     "Deidentifier",
     "Pseudonyms",

@@ -5,12 +5,12 @@ from typing import Any
 
 from redcap_dagster.errors import ConfigError
 from redcap_dagster.privacy.screen import Deidentifier
-from redcap_dagster.tables import Location, find_extract
-
-DEIDENTIFICATION_FACT = "deidentification"
-"""The manifest's entry."""
-
-_FIELDS = ("dropped_fields", "shifted_fields")
+from redcap_dagster.tables import (
+    DEIDENTIFICATION_FACT,
+    Location,
+    find_extract,
+    how_deidentified,
+)
 
 
 def deidentification_fact(deidentifier: Deidentifier | None) -> dict[str, Any]:
@@ -33,18 +33,12 @@ def tables_that_may_stay(
     extract = find_extract(shelf)
     if extract is None:
         return known_tables
-    before = extract.facts.get(DEIDENTIFICATION_FACT)
-    now = None if deidentifier is None else deidentifier.facts()
-    if _without_fields(before) != _without_fields(now):
+    now = deidentification_fact(deidentifier)
+    if how_deidentified(extract.facts) != how_deidentified(now):
         raise ConfigError(
             f"What is published in {shelf} was de-identified otherwise, with another key, or not "
             "at all. Publish into another folder (out_dir), or remove that one and materialize "
             "the whole study."
         )
-    return known_tables if before == now else ()
-
-
-def _without_fields(fact: dict[str, Any] | None) -> dict[str, Any] | None:
-    if fact is None:
-        return None
-    return {name: value for name, value in fact.items() if name not in _FIELDS}
+    is_same = extract.facts.get(DEIDENTIFICATION_FACT) == now.get(DEIDENTIFICATION_FACT)
+    return known_tables if is_same else ()

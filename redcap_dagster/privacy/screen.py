@@ -11,7 +11,7 @@ from redcap_dagster.privacy.moments import shift_moments, shift_text
 from redcap_dagster.privacy.options import DeidentificationOptions
 from redcap_dagster.privacy.pseudonyms import Pseudonyms
 from redcap_dagster.privacy.treatment import Treatment, Treatments, dropped_cells
-from redcap_dagster.project import DictionaryField, RedcapProject, ValueKind, value_kind
+from redcap_dagster.project import ColumnKind, RedcapProject, ValueKind, value_kind
 from redcap_dagster.tables import (
     MISSING_REASONS,
     NOT_COMPLETED,
@@ -23,6 +23,14 @@ from redcap_dagster.tables import (
 )
 
 _NO_TEXT = pa.scalar(None, pa.string())
+_NO_CODES = pa.array([], pa.string())
+_KINDS_OF_COLUMNS: dict[ColumnKind, ValueKind] = {
+    "survey_timestamp": "datetime_seconds",
+    "checkbox": "boolean",
+    "missing_code_checkbox": "boolean",
+    "form_status": "choice",
+}
+_FORM_STATUSES = ("0", "1", "2")
 _OPEN_KINDS: frozenset[ValueKind] = frozenset({"text", "file", "none"})
 
 
@@ -150,12 +158,9 @@ class Deidentifier:
             return self._hide_text(column, treatment, cells, days)
         if treatment == "shift":
             return shift_moments(cells.combine_chunks(), days)
-        if column.role == "value" and self._is_choice(column) and pa.types.is_string(cells.type):
-            return self._fitting(cells.combine_chunks(), "choice", column.field)
+        if _is_open_choice(column, cells.type):
+            return self._fitting(cells.combine_chunks(), "choice", column)
         return cells
-
-    def _is_choice(self, column: TableColumn) -> bool:
-        return column.field is not None and value_kind(column.field) == "choice"
 
     def _hide_text(
         self,
@@ -170,32 +175,51 @@ class Deidentifier:
             return cells
         sent = cells.combine_chunks()
         text = pc.if_else(pc.equal(sent, ""), _NO_TEXT, sent)
-        is_code = pc.is_in(text, value_set=self._codes)
+        is_code = pc.is_in(text, value_set=self._codes if _may_be_code(column) else _NO_CODES)
         value = pc.if_else(is_code, _NO_TEXT, text)
         if treatment == "shift":
             value = shift_text(value, kind, days)
         else:
-            value = self._fitting(value, kind, column.field)
+            value = self._fitting(value, kind, column)
         hidden = pc.fill_null(pc.if_else(is_code, text, value), "")
         return pc.if_else(pc.is_null(sent), _NO_TEXT, hidden)  # null: a column that was not sent
 
-    def _fitting(self, text: pa.Array, kind: ValueKind, field: DictionaryField | None) -> pa.Array:
-        """The texts that fit their field; null for what could be anything."""
+    def _fitting(self, cells: pa.Array, kind: ValueKind, column: TableColumn) -> pa.Array:
+        """The cells that fit their column; null for what could be anything."""
         if not self._options.drop_free_text:
-            return text
+            return cells
         if kind == "choice":
-            codes = [] if field is None else [choice.code for choice in field.choices]
-            fits = pc.is_in(text, value_set=pa.array(codes, pa.string()))
-            return pc.if_else(fits, text, _NO_TEXT)
-        misfits = cast_text(text, kind).misfits
-        return text if misfits is None else pc.if_else(misfits, _NO_TEXT, text)
+            codes = pa.array(_codes_of_choices(column), pa.string()).cast(cells.type)
+            fits = pc.is_in(cells, value_set=codes)
+            return pc.if_else(fits, cells, pa.scalar(None, cells.type))
+        misfits = cast_text(cells, kind).misfits
+        return cells if misfits is None else pc.if_else(misfits, _NO_TEXT, cells)
 
 
 def _kind_of_cells(column: TableColumn) -> ValueKind:
-    """What a column of the raw export holds; `none` for what nobody types in."""
+    """What an export column should hold; `none` for ids and names that are REDCap's own."""
     source = column.source
-    if source is not None and source.kind == "survey_timestamp":
-        return "datetime_seconds"
-    if source is None or source.kind != "value" or column.field is None:
+    if source is None:
         return "none"
-    return value_kind(column.field)
+    if source.kind == "value":
+        return "none" if column.field is None else value_kind(column.field)
+    return _KINDS_OF_COLUMNS.get(source.kind, "none")
+
+
+def _is_open_choice(column: TableColumn, arrow_type: pa.DataType) -> bool:
+    """Whether a typed column may hold more than the choices it should."""
+    if column.role == "form_status":
+        return True
+    is_choice = column.field is not None and value_kind(column.field) == "choice"
+    return column.role == "value" and is_choice and pa.types.is_string(arrow_type)
+
+
+def _may_be_code(column: TableColumn) -> bool:
+    """Whether a missing data code may stand in place of a value; ticks of codes are columns."""
+    return column.source is not None and column.source.kind in {"value", "survey_timestamp"}
+
+
+def _codes_of_choices(column: TableColumn) -> Sequence[str]:
+    if column.source is not None and column.source.kind == "form_status":
+        return _FORM_STATUSES
+    return [] if column.field is None else [choice.code for choice in column.field.choices]

@@ -25,9 +25,11 @@ from redcap_dagster.tables.location import (
     writing_to,
 )
 from redcap_dagster.tables.manifest import (
+    DEIDENTIFICATION_FACT,
     MANIFEST_NAME,
     PublishedExtract,
     PublishedTable,
+    how_deidentified,
     read_manifest,
 )
 from redcap_dagster.tables.names import (
@@ -78,6 +80,7 @@ from redcap_dagster.tables.staging import folder_lock
 
 __all__ = [
     "DEFAULT_TABLE_OPTIONS",
+    "DEIDENTIFICATION_FACT",
     "MANIFEST_NAME",
     "MISSING_REASONS",
     "NOT_COMPLETED",
@@ -117,6 +120,7 @@ __all__ = [
     "format_layout",
     "gather_chunks",
     "has_extract",
+    "how_deidentified",
     "is_instrument_table",
     "label_name",
     "misfit_rule",

@@ -19,6 +19,10 @@ AnyLocation = TypeVar("AnyLocation", Path, UPath, Location)
 MANIFEST_NAME = "manifest.json"
 _FORMAT = "redcap-dagster extract"
 _FORMAT_VERSION = 1
+DEIDENTIFICATION_FACT = "deidentification"
+"""The manifest's entry of what was taken out of the tables."""
+
+_FIELDS_OF_THE_DESIGN = frozenset({"dropped_fields", "shifted_fields"})
 _OWN_KEYS = frozenset({"format", "format_version", "extract_id", "tables"})
 
 
@@ -70,6 +74,18 @@ class PublishedExtract:
                 f"{', '.join(sorted(self.tables)) or 'none'}."
             )
         return table_file(self.path, table)
+
+
+def how_deidentified(facts: Mapping[str, Any]) -> dict[str, Any] | None:
+    """How the tables of a manifest were de-identified; None where they were not.
+
+    Options and the key's fingerprint, by which extracts are told apart that must not be mixed.
+    Names of the fields that were left out or shifted are not in it: they change with the design.
+    """
+    fact = facts.get(DEIDENTIFICATION_FACT)
+    if fact is None:
+        return None
+    return {name: value for name, value in fact.items() if name not in _FIELDS_OF_THE_DESIGN}
 
 
 def table_file(folder: AnyLocation, table: str) -> AnyLocation:

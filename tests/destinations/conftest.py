@@ -79,6 +79,7 @@ def publish(tmp_path: Path) -> Publish:
         partition: str | None = None,
         project_id: int = 7,
         hours: tuple[float, float] | None = None,
+        deidentification: Mapping[str, Any] | None = None,
     ) -> PublishedExtract:
         start, end = hours or (number := next(hour), number + 1 / 60)
         began = FIRST + timedelta(hours=start)
@@ -88,6 +89,8 @@ def publish(tmp_path: Path) -> Publish:
             "began": began.isoformat(timespec="seconds"),
             "seconds": (end - start) * 3600,
         }
+        if deidentification is not None:
+            facts["deidentification"] = deidentification
         project = RedcapProject(
             info=ProjectInfo(project_id=project_id, title="Study"),
             redcap_version="14.7.3",

@@ -54,7 +54,9 @@ def test_every_type_arrives_with_key_and_comments(
     there = warehouse.table("visits")
     assert dict(loaded.columns) == there.types
     assert there.key_columns == {"record_id"}
-    assert there.comment == "Visits. Loaded by redcap-dagster from REDCap project 7."
+    assert there.comment == (
+        "Visits. Loaded by redcap-dagster from REDCap project 7, not de-identified."
+    )
     assert there.comments["age"] == "The age of it's visit"
     assert (loaded.rows, loaded.is_new, loaded.added) == (2, True, ())
 

@@ -1,12 +1,23 @@
 """What the entries of REDCap's log mean."""
 
 from dataclasses import replace
+from datetime import date
+from traceback import format_exception
+from typing import Any
 
 import pytest
 
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.emulator import RedcapEmulator, synthetic_project
-from redcap_dagster.export import changes_in, read_design
+from redcap_dagster.errors import AnswerError
+from redcap_dagster.export import (
+    ChangeFence,
+    changes_in,
+    read_changes,
+    read_design,
+    read_log_day,
+)
+from redcap_dagster.export.changes import read_fence
 from redcap_dagster.project import RedcapProject
 
 ID = "record_id = "
@@ -77,3 +88,29 @@ def test_an_entry_says_what_happened(
         "record": "1" if " 1" in action else "",
     }
     assert [item.kind for item in changes_in([entry], client, project)] == ([kind] if kind else [])
+
+
+@pytest.mark.parametrize("said", ["zq-secret 23:59", "", "2026-13-01 10:00", "2026-1-1 1:00", None])
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda client, project: read_changes(client, project, None),
+        lambda client, project: read_changes(client, project, ChangeFence("2026-11-20 10:00")),
+        read_fence,
+        lambda client, _: read_log_day(client, date(2026, 11, 21)),
+    ],
+)
+def test_an_entry_without_a_time_is_no_answer_and_is_not_quoted(
+    study: tuple[RedcapClient, RedcapProject],
+    monkeypatch: pytest.MonkeyPatch,
+    read: Any,
+    said: str | None,
+) -> None:
+    client, project = study
+    entry = {"username": "", "action": "Create record 1", "details": "", "record": "1"}
+    rows = [{**entry, "timestamp": "2026-11-21 23:59"}, {**entry, "timestamp": said}]
+    monkeypatch.setattr(client, "export_logging", lambda **_: rows)
+    with pytest.raises(AnswerError, match="1 entries of the log without a time") as caught:
+        read(client, project)
+    assert caught.value.content == "log"
+    assert "zq-secret" not in "".join(format_exception(caught.value))

@@ -1,5 +1,6 @@
 """A study whose tables lie in an object store."""
 
+from datetime import timedelta
 from hashlib import sha256
 from threading import Barrier
 from typing import TYPE_CHECKING, Any
@@ -123,7 +124,9 @@ def test_one_partition_several_or_all_are_handed_over_as_any_frame(
     assert several.equals(pa.concat_tables(pieces[:2]))
 
 
-def test_attachments_lie_beside_the_tables(study: "Study", out_dir: str) -> None:
+def test_attachments_lie_beside_the_tables(
+    study: "Study", out_dir: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assets = build_redcap_assets(study.project, out_dir=out_dir, include=["attachments"])
     client = RedcapClient(study.emulator.url, study.token, retries=0)
     client.import_records([{"participant_id": "F-1", "redcap_event_name": EVENT}])
@@ -145,6 +148,11 @@ def test_attachments_lie_beside_the_tables(study: "Study", out_dir: str) -> None
     put_and_fetch(b"%PDF two")
     assert study.asked("file") == 1 + 1  # ours, and the one that is new
     assert (UPath(out_dir) / first["path"]).exists()
+    study.materialize(assets=assets)
+    assert (UPath(out_dir) / first["path"]).exists()
+    monkeypatch.setattr(
+        "redcap_dagster.orchestration.attachment_contents._RUN_LASTS_AT_MOST", timedelta(0)
+    )
     study.materialize(assets=assets)
     assert not (UPath(out_dir) / first["path"]).exists()
 

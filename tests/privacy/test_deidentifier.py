@@ -174,11 +174,21 @@ def test_what_does_not_fit_its_field_leaks_nowhere() -> None:
         "sex": "Jane",
         "at": "when Jane came",
         "surname": "Jane",
+        "race___1": "Jane",
+        "race____99": "Jane",
+        "visit_complete": "Jane",
     }
     assert "Jane" not in str(hidden(RECORDS, misfit) + hidden(FORM, misfit))
     assert "March" not in str(hidden(RECORDS, misfit) + hidden(FORM, misfit))
     rejected = hidden(REJECTED_VALUES, misfit)
-    assert {row["field"] for row in rejected} == {"seen", "weight", "at"}
+    assert {row["field"] for row in rejected} == {
+        "seen",
+        "weight",
+        "at",
+        "race___1",
+        "race____99",
+        "visit_complete",
+    }
     assert all("value" not in row for row in rejected)
     (open_row,) = [
         row
@@ -186,6 +196,27 @@ def test_what_does_not_fit_its_field_leaks_nowhere() -> None:
         if row["field"] == "weight"
     ]
     assert open_row["value"] == "61, says Jane"
+
+
+@pytest.mark.parametrize(
+    ("column", "fitting", "others"),
+    [
+        ("race___1", ["0", "1", ""], ["2", "yes"]),
+        ("race____99", ["0", "1", ""], ["2", "yes"]),
+        ("visit_complete", ["0", "1", "2", ""], ["3", "-1", "4711", "2.0"]),
+    ],
+)
+def test_ticks_and_form_statuses_are_what_redcap_writes_or_blank(
+    column: str, fitting: list[str], others: list[str]
+) -> None:
+    sent = [
+        {"record_id": str(number), column: cell} for number, cell in enumerate([*fitting, *others])
+    ]
+    rows = hidden(RECORDS, *sent)
+    assert [row[column] for row in rows] == [*fitting, *[""] * len(others)]
+    assert [row[column] for row in hidden(FORM, *sent)][len(fitting) :] == [None] * len(others)
+    rows = hidden(RECORDS, *sent, drop_free_text=False)
+    assert [row[column] for row in rows] == [*fitting, *others]
 
 
 def test_blanks_codes_and_columns_that_were_not_sent_stay_what_they_are() -> None:

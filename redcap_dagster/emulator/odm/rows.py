@@ -79,6 +79,7 @@ class _Reader:
             entry.name for entry in design.fields if entry.validation.startswith("datetime")
         }
         self._files = {entry.name for entry in design.fields if entry.field_type == "file"}
+        self._missing_codes = {code.code for code in design.missing_codes}
         self._event = ""
         self._event_instance = 1
         self._key = RowKey("", "", 0)
@@ -135,7 +136,7 @@ class _Reader:
             column = self._typed_checkbox(column)
         if column in self._checkboxes and value == "0":
             return
-        if column in self._files:
+        if column in self._files and value not in self._missing_codes:
             self.record.documents[self._key, column] = Document(
                 value, "application/octet-stream", None
             )
