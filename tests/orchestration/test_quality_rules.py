@@ -296,3 +296,22 @@ def test_custom_rules_that_would_share_a_check_are_refused(study: "Study", tmp_p
     path.write_text('- {name: A b, logic: "[eligible]=\'\'"}\n- {name: a-B, logic: "1=1"}\n')
     with pytest.raises(ConfigError, match="'A b' and 'a-B' would have one asset check, a_b"):
         assets_of(study, custom_rules=path)
+
+
+@pytest.mark.parametrize(
+    ("rule", "check"),
+    [
+        ("Out of range", "out_of_range"),
+        ("Schema", "schema"),
+        ("Complete extract!", "complete_extract"),
+        ("data-dictionary current", "data_dictionary_current"),
+    ],
+)
+def test_a_custom_rule_that_would_have_the_check_of_a_built_in_one_is_refused(
+    study: "Study", tmp_path: Path, rule: str, check: str
+) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text(f"- {{name: '{rule}', logic: \"[eligible]=''\"}}\n")
+    message = f"{rule!r} would have the asset check {check}, which is a built-in one. Rename it"
+    with pytest.raises(ConfigError, match=message):
+        assets_of(study, custom_rules=path)
