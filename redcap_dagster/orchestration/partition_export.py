@@ -145,6 +145,11 @@ class PartitionExport:
         known = {props.name for props in step.study.props.values()}
         return tables_that_may_stay(self._shelf, step.deidentifier, known)
 
+    @property
+    def _has_whole_records(self) -> bool:
+        """Whether all instruments are exported, so that rules about whole records are judged."""
+        return len(self._instruments) == len(self._step.live.instruments)
+
     def _open_writer(self) -> ExtractWriter:
         step = self._step
         return ExtractWriter(self._shelf, step.live, self._specs, screen=step.deidentifier)
@@ -189,7 +194,7 @@ class PartitionExport:
         findings = self._checks.findings_writer(
             writer,
             instruments=[spec.instrument for spec in self._specs if spec.instrument is not None],
-            is_whole=len(self._instruments) == len(step.live.instruments),
+            is_whole=self._has_whole_records,
             events=self._selection.events,
         )
         for piece in pieces:
@@ -210,6 +215,7 @@ class PartitionExport:
             | fence_fact(step.study, self._shelf, self._keys, fence)
             | deidentification_fact(step.deidentifier),
             known_tables=may_stay,
+            judged_whole_records=export is not None and self._has_whole_records,
         )
 
 

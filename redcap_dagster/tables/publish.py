@@ -222,6 +222,7 @@ class ExtractWriter:
         facts: Mapping[str, Any] | None = None,
         *,
         known_tables: Collection[str] | None = None,
+        judged_whole_records: bool = False,
     ) -> PublishedExtract:
         """Let readers see the tables, all at once, in place of the last extract.
 
@@ -233,6 +234,8 @@ class ExtractWriter:
             facts: What else the manifest should say; JSON values. No values of participants.
             known_tables: Names of the tables that may stay; others of the last extract go. None
                 lets all stay.
+            judged_whole_records: Whether whole records were judged too, so that older findings
+                about them, of no instrument, go.
 
         Raises:
             ConservationError: A non-blank cell is in no table, or in two places.
@@ -247,7 +250,9 @@ class ExtractWriter:
             own_rows = {name: sink.row_count for name, sink in self._cell_sinks().items()}
             while True:
                 try:
-                    extract = self._publish_after_the_last(self._staging, own, facts, known_tables)
+                    extract = self._publish_after_the_last(
+                        self._staging, own, facts, known_tables, not judged_whole_records
+                    )
                     break
                 except OvertakenError:
                     self._wait_after_others(begun)
@@ -285,10 +290,11 @@ class ExtractWriter:
         own: Mapping[str, PublishedTable],
         facts: Mapping[str, Any] | None,
         known_tables: Collection[str] | None,
+        keeps_whole_records: bool,
     ) -> PublishedExtract:
         """Take over what the last extract has, and take its place."""
         with self._shelf.turn(staging) as turn:
-            kept = self._keep_older_tables(turn, known_tables)
+            kept = self._keep_older_tables(turn, known_tables, keeps_whole_records)
             self._queue.finish()
             cell_tables = {name: self._finish(name) for name in self._cell_sinks()}
             extract = PublishedExtract(
@@ -360,7 +366,7 @@ class ExtractWriter:
         return describe_file(sink.path, sink.schema, sink.written_rows, self._extract_id)
 
     def _keep_older_tables(
-        self, turn: Turn, known_tables: Collection[str] | None
+        self, turn: Turn, known_tables: Collection[str] | None, keeps_whole_records: bool
     ) -> dict[str, PublishedTable]:
         if turn.previous is None:
             return {}
@@ -374,7 +380,15 @@ class ExtractWriter:
             turn.keep(previous.file(name))
         for name, sink in self._cell_sinks().items():
             if name in previous.tables:
-                sink.append(older_cell_facts(previous, name, kept, sink.schema))
+                sink.append(
+                    older_cell_facts(
+                        previous,
+                        name,
+                        kept,
+                        sink.schema,
+                        keeps_whole_records=keeps_whole_records,
+                    )
+                )
         return kept
 
 

@@ -196,6 +196,25 @@ def test_one_instrument_alone_keeps_the_findings_of_the_others(study: "Study") -
     assert checks_by_name(result, "asthma_control_test")["incorrect_calculations"].passed is False
 
 
+def test_findings_about_whole_records_are_made_anew_where_these_are_judged(
+    study: "Study", tmp_path: Path
+) -> None:
+    path = tmp_path / "rules.yaml"
+    rule = "- {{name: Seen, logic: \"[event-name] = 'screening_arm_1' and {more}\"}}\n"
+    path.write_text(rule.format(more="1 = 1"))
+    assets = assets_of(study, custom_rules=path, rules=["one_data_access_group"])
+    study.materialize(assets=assets)
+    before = findings_of(study)
+    assert {row["rule"] for row in before} == {"Seen"}
+    study.materialize(assets=assets, selection=["records", "spirometry"])
+    assert findings_of(study) == before
+    study.materialize(assets=assets, selection=["spirometry"])  # it judges no whole records
+    assert findings_of(study) == before
+    path.write_text(rule.format(more="1 = 2"))  # as if what was found were corrected
+    study.materialize(assets=assets, selection=["records", "spirometry"])
+    assert findings_of(study) == []
+
+
 def test_logic_that_needs_an_instrument_that_was_not_exported_is_not_evaluated(
     study: "Study",
 ) -> None:
