@@ -118,12 +118,23 @@ def _beyond(
     compare = (pc.less, pc.greater)[side]
     if limit.expression is None:
         bound = _constant(limit, kind, as_of, side)
+        values = _comparable(values, bound)
         extreme = (pc.min, pc.max)[side](values)
         if not compare(extreme, bound).as_py():  # most columns have no value out of range
             return np.zeros(len(values), dtype=np.bool_)
     else:
         bound = _bound_on_each_row(limit, cells, side)
+        values = _comparable(values, bound)
     return to_mask(compare(values, bound).fill_null(False))
+
+
+def _comparable(values: pa.Array, bound: pa.Array | pa.Scalar) -> pa.Array:
+    """Values as what a bound can be held against: whole numbers as floats where the bound is one.
+
+    Arrow does that itself, but ends with the first value of more digits than a float has.
+    """
+    is_float = pa.types.is_integer(values.type) and pa.types.is_floating(bound.type)
+    return values.cast(pa.float64(), safe=False) if is_float else values
 
 
 def _constant(limit: Limit, kind: ValueKind, as_of: date | datetime, side: int) -> pa.Scalar:

@@ -345,6 +345,43 @@ def test_a_choice_of_a_ranking_matrix_is_used_once(
     assert find("entry_limits", project, study) == [("2", "a", status)]
 
 
+_LARGE = str(2**60 + 1)
+_BEYOND_64_BITS = "9" * 20
+
+
+@pytest.mark.parametrize(
+    ("bounds", "values", "outside"),
+    [
+        ({"maximum": _BEYOND_64_BITS}, ["5", _LARGE], []),
+        ({"minimum": _BEYOND_64_BITS}, ["5", _LARGE], ["1", "2"]),
+        ({"maximum": f"-{_BEYOND_64_BITS}"}, ["5", _LARGE], ["1", "2"]),
+        ({"maximum": "10.5"}, ["5", _LARGE], ["2"]),
+        ({"maximum": "[age]"}, ["5", _LARGE], ["2"]),
+    ],
+)
+def test_large_numbers_are_judged_and_stop_nothing(
+    find: Find,
+    one: Callable[..., RedcapProject],
+    bounds: dict[str, str],
+    values: list[str],
+    outside: list[str],
+) -> None:
+    project = one(validation="integer", **bounds)
+    assert places(find("out_of_range", project, rows(*values, age="10"))) == outside
+    many = rows(*[_LARGE] * 6, "5")
+    assert places(find("outliers", one(validation="integer"), many)) == ["7"]
+
+
+@pytest.mark.parametrize("bound", ["nan", "inf", "1_0", "1e999"])
+def test_a_bound_that_is_no_number_is_not_evaluated(
+    judged: Callable[..., Any], one: Callable[..., RedcapProject], bound: str
+) -> None:
+    judge, _ = judged(one(validation="number", maximum=bound), rows("15"))
+    for rule in ("out_of_range", "readable_logic"):
+        (missed,) = judge.outcome(rule, "visit").not_evaluated
+        assert (missed.field, missed.reason) == ("x", "A bound is no value of the field's type.")
+
+
 def test_outliers_are_far_from_the_mean(find: Find, one: Callable[..., RedcapProject]) -> None:
     values = ["10"] * 6 + ["50", "NI", "", "text"]
     assert places(find("outliers", one(validation="integer"), rows(*values))) == ["7"]
