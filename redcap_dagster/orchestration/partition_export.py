@@ -195,7 +195,7 @@ class PartitionExport:
             writer,
             instruments=[spec.instrument for spec in self._specs if spec.instrument is not None],
             is_whole=self._has_whole_records,
-            events=self._selection.events,
+            selection=self._selection,
         )
         for piece in pieces:
             self._checks.judge(writer.write(piece))

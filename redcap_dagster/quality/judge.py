@@ -15,6 +15,7 @@ from redcap_dagster.quality.catalogue import (
     MISSING_VALUES,
     ONE_DATA_ACCESS_GROUP,
     QUALITY_RULES,
+    SECONDARY_UNIQUE_FIELD,
     Severity,
     finding_severity,
 )
@@ -30,7 +31,7 @@ from redcap_dagster.quality.findings import (
     RowNumbers,
     plan_findings_table,
 )
-from redcap_dagster.quality.plan import NotEvaluated, QualityPlan
+from redcap_dagster.quality.plan import InstrumentPlan, NotEvaluated, QualityPlan
 from redcap_dagster.quality.row_rules import find_in_form, find_mixed_groups
 from redcap_dagster.quality.study_slice import StudySlice
 from redcap_dagster.quality.table_rules import TableReader, find_in_table, table_row_keys
@@ -199,17 +200,30 @@ class QualityJudge:
                 found.append(Found(kind, is_true.nonzero()[0]))
         yield from self._pieces(rows.keys, found)
 
-    def judge_table(self, instrument: str, read: TableReader) -> Iterator[pa.Table]:
+    def judge_table(
+        self,
+        instrument: str,
+        read: TableReader,
+        events: Collection[str] | None = None,
+        *,
+        holds_all_records: bool = True,
+    ) -> Iterator[pa.Table]:
         """Judge a finished instrument table by the rules that need all its rows at once.
 
         Args:
             instrument: Unique name of the instrument.
             read: Reads columns of finished tables.
+            events: Unique names of the events whose rows were exported; None for all.
+            holds_all_records: Whether every record of the study was exported. What must be unique
+                among records is found within the table otherwise, and noted as not evaluated.
 
         Yields:
             Pieces of `quality_findings`, in the order of the rows.
         """
         plan = self._plan.instruments[instrument]
+        here = plan.events if events is None else plan.events & set(events)
+        if here and not (holds_all_records and here == plan.events):
+            self._note_values_elsewhere(plan)
         found = [
             item
             for item in find_in_table(plan, self._plan.project, self._options, read)
@@ -217,6 +231,12 @@ class QualityJudge:
         ]
         if found:
             yield from self._pieces(table_row_keys(plan.spec, read), found)
+
+    def _note_values_elsewhere(self, plan: InstrumentPlan) -> None:
+        secondary = self._plan.project.info.secondary_unique_field
+        if self._options.runs(SECONDARY_UNIQUE_FIELD) and secondary in plan.fields_by_name:
+            reason = "A partition holds some of the field's values; others may hold the same."
+            self._note(plan.name, secondary, SECONDARY_UNIQUE_FIELD, reason)
 
     def outcome(self, rule: str, instrument: str | None) -> RuleOutcome:
         """What a rule came to so far in an instrument; None for the study as a whole."""

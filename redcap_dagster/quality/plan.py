@@ -135,6 +135,11 @@ class InstrumentPlan:
         """Unique name of the instrument."""
         return self.spec.instrument or self.spec.name
 
+    @property
+    def events(self) -> frozenset[str | None]:
+        """Unique names of the events that use the instrument; that of a classic project is None."""
+        return frozenset(item.event for item in self.spec.placements)
+
     @cached_property
     def fields_by_name(self) -> dict[str, FieldPlan]:
         """Every field by its name."""

@@ -11,10 +11,13 @@ import pytest
 
 from example_pipeline.study.planted_mistakes import PLANTED_MISTAKES
 from redcap_dagster import build_redcap_assets, record_partitions
+from redcap_dagster.api import RedcapClient
 from redcap_dagster.errors import ConfigError
+from redcap_dagster.export import read_design
 from redcap_dagster.project import DriftPolicy
 from redcap_dagster.quality import QualityOptions
 from redcap_dagster.tables import current_extract
+from tests.orchestration.runs import in_one_run
 
 if TYPE_CHECKING:
     from tests.orchestration.conftest import Study
@@ -242,6 +245,26 @@ def test_findings_of_partitions_are_those_of_the_whole(study: "Study") -> None:
         study.materialize(assets=assets, partition_key=key)
         pieces += [tuple(map(str, row.values())) for row in findings_of(study, key)]
     assert sorted(pieces) == whole
+
+
+def test_partitions_alone_do_not_say_that_a_value_is_unique_in_the_study(study: "Study") -> None:
+    with RedcapClient(study.emulator.url, study.token) as client:
+        client.import_project_settings([{"secondary_unique_field": "email"}])
+        project = read_design(client)
+    partitions = record_partitions(2)
+    assets = build_redcap_assets(
+        project,
+        out_dir=study.out_dir,
+        partitions_def=partitions,
+        quality=QualityOptions(rules=["secondary_unique_field", "outliers"]),
+    )
+    instrument = project.fields_by_name["email"].instrument
+    keys = partitions.get_partition_keys()
+    result = study.materialize(assets=assets, selection=[instrument], tags=in_one_run(keys))
+    check = checks_by_name(result, instrument)["secondary_unique_field"]
+    assert not check.passed
+    assert (check.metadata["findings"].value, check.metadata["not_evaluated"].value) == (0, 1)
+    assert checks_by_name(result, instrument)["outliers"].metadata["not_evaluated"].value == 0
 
 
 def test_without_rules_there_are_no_findings(study: "Study") -> None:
