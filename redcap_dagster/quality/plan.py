@@ -40,6 +40,7 @@ from redcap_dagster.tables import TableColumn, TableSpec, plan_tables
 T = TypeVar("T")
 
 _BRANCHING_RULES = (MISSING_VALUES, MISSING_REQUIRED_VALUES, HIDDEN_FIELDS_WITH_VALUES)
+_BRANCHING_RULES_OF_CALCULATIONS = (*_BRANCHING_RULES, INCORRECT_CALCULATIONS)
 _WORDS = re.compile(r"[^\s,;]+")
 
 
@@ -252,8 +253,9 @@ class _InstrumentPlanner:
         if item is None or kind is None:
             raise AssertionError  # such columns are not collected
         choices = [column for column in columns if _source_kind(column) != "missing_code_checkbox"]
-        shown = self._read(item, _BRANCHING_RULES, lambda: _branching_logic(item))
-        calculation = self._read(item, (INCORRECT_CALCULATIONS,), lambda: parse_calculation(item))
+        calculation = self._calculation_to_check(item)
+        judged = _BRANCHING_RULES if calculation is None else _BRANCHING_RULES_OF_CALCULATIONS
+        shown = self._read(item, judged, lambda: _branching_logic(item))
         if item.name in self._hidden_fields:
             self._note_hidden(item)
         tags = self._read(item, (ENTRY_LIMITS,), lambda: find_action_tags(item.annotation))
@@ -270,7 +272,7 @@ class _InstrumentPlanner:
             missing_codes=first.missing_codes,
             shown=shown,
             branching_is_readable=shown is not None or not item.branching_logic.strip(),
-            calculation=self._calculation_to_check(item, calculation),
+            calculation=calculation,
             limits=_entry_limits(tags or ()),
             **dict(zip(("lower", "upper"), self._limits(item, kind), strict=True)),
         )
@@ -295,9 +297,8 @@ class _InstrumentPlanner:
         ):
             raise error
 
-    def _calculation_to_check(
-        self, item: DictionaryField, calculation: Expression | None
-    ) -> Expression | None:
+    def _calculation_to_check(self, item: DictionaryField) -> Expression | None:
+        calculation = self._read(item, (INCORRECT_CALCULATIONS,), lambda: parse_calculation(item))
         if calculation is None or not uses_today(calculation):
             return calculation
         if self._options.calculations_with_today:

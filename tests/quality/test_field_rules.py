@@ -259,6 +259,17 @@ def test_calculated_texts_and_dates_are_compared_as_texts(
     ]
 
 
+def test_a_calculation_under_branching_that_cannot_be_read_is_not_evaluated(
+    judged: Callable[..., Any], one: Callable[..., RedcapProject]
+) -> None:
+    project = one("calc", choices="[age] + 1", branching_logic="[age] === 3")
+    judge, _ = judged(project, rows("", age="1"))  # nobody knows whether a result belongs here
+    (missed,) = judge.outcome("incorrect_calculations", "visit").not_evaluated
+    assert missed.field == "x"
+    judge, _ = judged(one(branching_logic="[age] === 3"), rows(""))
+    assert judge.outcome("incorrect_calculations", "visit").passed
+
+
 def test_results_that_drift_are_compared_when_asked_for(
     find: Find, one: Callable[..., RedcapProject]
 ) -> None:
