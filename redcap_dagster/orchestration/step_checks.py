@@ -177,7 +177,14 @@ class StepChecks:
     def _judge(self) -> QualityJudge:
         step = self._step
         hidden = () if step.deidentifier is None else step.deidentifier.dropped_fields
-        return QualityJudge(plan_quality(step.live, step.study.quality, hidden_fields=hidden))
+        judge = QualityJudge(plan_quality(step.live, step.study.quality, hidden_fields=hidden))
+        if judge.idle_exclusions:
+            step.context.log.warning(
+                "%d exclusions of quality findings exclude nothing: the study has no such "
+                "instrument, or no such field in it.",
+                judge.idle_exclusions,
+            )
+        return judge
 
     def _schema_check(self, table: str) -> SchemaCheck:
         """The `schema` check of an instrument's table, over everything that is judged."""

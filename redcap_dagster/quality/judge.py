@@ -116,7 +116,7 @@ class QualityJudge:
         plan: What `plan_quality` returned.
 
     Raises:
-        ConfigError: The file of exclusions cannot be read.
+        ConfigError: The file of exclusions cannot be read, or names a rule that there is not.
     """
 
     def __init__(self, plan: QualityPlan) -> None:
@@ -124,9 +124,16 @@ class QualityJudge:
         self._options = plan.options
         # REDCap writes the wall clock of the study's server, without a time zone.
         self._as_of: date | datetime = plan.options.as_of or datetime.now()  # noqa: DTZ005
-        self._exclusions: Exclusions = read_exclusions(plan.options.exclusions, plan.project)
+        self._exclusions: Exclusions = read_exclusions(
+            plan.options.exclusions, plan.project, [item.rule.name for item in plan.custom_rules]
+        )
         self._schema = plan_findings_table(plan.project).arrow_schema
         self._tally = _Tally()
+
+    @property
+    def idle_exclusions(self) -> int:
+        """How many exclusions name an instrument or a field that no rule can find anything in."""
+        return self._exclusions.idle
 
     def mark(self) -> object:
         """What was counted so far, to go back to."""
@@ -283,20 +290,28 @@ class QualityJudge:
                 self._note(plan.field.instrument, plan.field.name, rule, _reason(error))
 
     def _pieces(self, keys: RowKeys, found: Sequence[Found]) -> Iterator[pa.Table]:
-        listed = [item for item in found if self._is_listed(item.kind)]
-        for item in found:
-            if not self._is_listed(item.kind):
+        unlisted = [item for item in found if not self._is_listed(item.kind)]
+        if self._exclusions.rules.isdisjoint(item.kind.rule for item in unlisted):
+            for item in unlisted:
                 self._tally.counts[item.kind][0] += len(item.rows)
-        for numbers, piece in FindingRows(keys, listed, self._schema).pieces():
+        else:  # which of them are excluded is only known from their rows
+            for _ in self._judged(keys, unlisted):
+                pass
+        listed = [item for item in found if self._is_listed(item.kind)]
+        yield from self._judged(keys, listed)
+
+    def _judged(self, keys: RowKeys, found: Sequence[Found]) -> Iterator[pa.Table]:
+        """Findings as rows, marked where they are excluded, and counted."""
+        for numbers, piece in FindingRows(keys, found, self._schema).pieces():
             excluded = self._exclusions.are_excluded(piece)
-            self._count(listed, numbers, excluded.to_numpy(zero_copy_only=False))
+            self._count(found, numbers, excluded.to_numpy(zero_copy_only=False))
             yield piece.set_column(piece.num_columns - 1, self._schema.field("excluded"), excluded)
 
-    def _count(self, listed: Sequence[Found], numbers: RowNumbers, excluded: Mask) -> None:
-        found = np.bincount(numbers, minlength=len(listed))
-        left_out = np.bincount(numbers[excluded], minlength=len(listed))
+    def _count(self, items: Sequence[Found], numbers: RowNumbers, excluded: Mask) -> None:
+        found = np.bincount(numbers, minlength=len(items))
+        left_out = np.bincount(numbers[excluded], minlength=len(items))
         for place in np.flatnonzero(found).tolist():
-            count = self._tally.counts[listed[place].kind]
+            count = self._tally.counts[items[place].kind]
             count[0] += int(found[place])
             count[1] += int(left_out[place])
 
