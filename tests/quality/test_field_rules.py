@@ -167,6 +167,17 @@ def test_a_bound_can_be_another_field(find: Find, one: Callable[..., RedcapProje
     assert places(find("out_of_range", project, study)) == ["1"]
 
 
+def test_a_missing_data_code_is_no_bound(find: Find, one: Callable[..., RedcapProject]) -> None:
+    study = [
+        {"record_id": "1", "x": "5", "age": "-99"},
+        {"record_id": "2", "x": "5", "age": "4"},
+        {"record_id": "3", "x": "5", "age": "NI"},
+    ]
+    for bound in ("[age]", "[age] + 0"):
+        project = one(validation="integer", maximum=bound)
+        assert places(find("out_of_range", project, study)) == ["2"]
+
+
 def test_a_hidden_field_holds_a_value(find: Find, one: Callable[..., RedcapProject]) -> None:
     project = one(branching_logic="[age] > 17")
     study = [
@@ -346,11 +357,13 @@ def test_a_choice_of_a_ranking_matrix_is_used_once(
         make_field("record_id"),
         make_field("a", "radio", **ranked),
         make_field("b", "radio", **ranked),
+        **CODES,
     )
     study = [
         {"record_id": "1", "a": "1", "b": "2"},
         {"record_id": "2", "a": "1", "b": "1"},
         {"record_id": "3"},
+        {"record_id": "4", "a": "NI", "b": "NI"},
     ]
     status = "Two fields of a ranking matrix hold the same choice"
     assert find("entry_limits", project, study) == [("2", "a", status)]
