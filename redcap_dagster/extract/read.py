@@ -98,7 +98,7 @@ def _read_tables(
     pieces = reading.pieces(export, cells=_CELLS_SPLIT_AT_ONCE)
     specs = {spec.name: spec for spec in reading.specs}
     records = specs.pop(RECORDS, None)
-    splitter = ChunkSplitter(reading.project, list(specs.values()))
+    splitter = ChunkSplitter(reading.project, list(specs.values()), events=reading.events)
     specs[REJECTED_VALUES] = plan_rejected_values_table(reading.project)
     schemas = {name: spec.arrow_schema for name, spec in specs.items()}
     rows: dict[str, list[pa.Table]] = {name: [] for name in schemas}

@@ -152,7 +152,13 @@ class PartitionExport:
 
     def _open_writer(self) -> ExtractWriter:
         step = self._step
-        return ExtractWriter(self._shelf, step.live, self._specs, screen=step.deidentifier)
+        return ExtractWriter(
+            self._shelf,
+            step.live,
+            self._specs,
+            screen=step.deidentifier,
+            events=self._selection.events,
+        )
 
     def _open_export(self, progress: ExportProgress) -> StudyExport:
         step = self._step

@@ -69,6 +69,8 @@ class ExtractWriter:
             instrument tables comes `rejected_values`, given or not; `missing_reasons` if given.
         extract_id: Name of the extract, for its folder and manifest; None for time and chance.
         screen: Changes the tables on their way to the disk; None leaves them as they were made.
+        events: Unique names of the events that are exported; None for all. Why a blank is blank is
+            undetermined where it depends on others.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class ExtractWriter:
         *,
         extract_id: str | None = None,
         screen: TableScreen | None = None,
+        events: Collection[str] | None = None,
     ) -> None:
         self._shelf = open_shelf(shelf)
         self._project = project
@@ -94,6 +97,7 @@ class ExtractWriter:
             )
         self._extract_id = extract_id or _new_extract_id()
         self._screen = screen
+        self._events = events
         self._ledger = CellLedger()
         self._sinks: dict[str, ParquetSink] = {}
         self._queue = WriteQueue()
@@ -265,7 +269,8 @@ class ExtractWriter:
     @cached_property
     def _splitter(self) -> ChunkSplitter:
         reasons = [spec for name, spec in self._flat_specs.items() if name == MISSING_REASONS]
-        return ChunkSplitter(self._project, [*self._instrument_specs, *reasons])
+        specs = [*self._instrument_specs, *reasons]
+        return ChunkSplitter(self._project, specs, events=self._events)
 
     def _finish_rows(self) -> Future[dict[str, PublishedTable]]:
         if self._finishing is None:
