@@ -138,8 +138,12 @@ def test_excluded_findings_stay_in_the_table_and_do_not_count(
         writer = csv.DictWriter(file, [*before[0], "comment"])
         writer.writeheader()
         writer.writerows({**row, "comment": "checked with the site"} for row in chosen)
+        writer.writerow({**chosen[0], "field": "gone", "comment": "not in the study any more"})
 
-    result = study.materialize(assets=assets_of(study, exclusions=path))
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = study.materialize(assets=assets_of(study, exclusions=path), instance=instance)
+        logged = [entry.user_message for entry in instance.all_logs(result.run_id)]
+    assert [line for line in logged if line.startswith("1 exclusions of quality findings exclude")]
 
     assert not checks_by_name(first, "demographics")["incorrect_calculations"].passed
     check = checks_by_name(result, "demographics")["incorrect_calculations"]
