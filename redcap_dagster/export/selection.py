@@ -28,7 +28,8 @@ class RecordSelection:
     @property
     def holds_all(self) -> bool:
         """Whether every record can have rows in it."""
-        return self.data_access_group is None and self.record_ids is None and self.bucket is None
+        is_one_bucket = self.bucket in {None, (0, 1)}
+        return self.data_access_group is None and self.record_ids is None and is_one_bucket
 
     def holds(self, record_id: str, data_access_group: str | None) -> bool:
         """Whether a record can have rows in it, as far as its id and group tell."""

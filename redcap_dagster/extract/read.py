@@ -16,6 +16,7 @@ from redcap_dagster.extract.progress import TellProgress
 from redcap_dagster.extract.reading import StudyReading
 from redcap_dagster.extract.request import WHOLE_STUDY, ExtractRequest
 from redcap_dagster.tables import (
+    MISSING_REASONS,
     RECORDS,
     REJECTED_VALUES,
     CellLedger,
@@ -98,7 +99,7 @@ def _read_tables(
     pieces = reading.pieces(export, cells=_CELLS_SPLIT_AT_ONCE)
     specs = {spec.name: spec for spec in reading.specs}
     records = specs.pop(RECORDS, None)
-    splitter = ChunkSplitter(reading.project, list(specs.values()))
+    splitter = ChunkSplitter(reading.project, list(specs.values()), events=reading.events)
     specs[REJECTED_VALUES] = plan_rejected_values_table(reading.project)
     schemas = {name: spec.arrow_schema for name, spec in specs.items()}
     rows: dict[str, list[pa.Table]] = {name: [] for name in schemas}
@@ -108,6 +109,8 @@ def _read_tables(
     for piece, split in _in_turn(splitter.split, pieces):
         for name, table in {**split.tables, REJECTED_VALUES: split.rejected}.items():
             rows[name].append(table)
+        if split.missing_reasons is not None:
+            rows[MISSING_REASONS].append(split.missing_reasons)
         if records is not None:
             rows[RECORDS].append(as_records(piece, records))
         ledger += split.ledger

@@ -64,6 +64,11 @@ class StudyReading:
         return design_tables(self._answers)
 
     @property
+    def events(self) -> tuple[str, ...] | None:
+        """Unique names of the events that are exported; None for all."""
+        return self._request.events
+
+    @property
     def specs(self) -> list[TableSpec]:
         """The tables that are made from the export."""
         request = self._request

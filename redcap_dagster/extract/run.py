@@ -62,7 +62,7 @@ def extract_study(
     with reading.open_export(spool_folder(shelf), last_pace(last)) as export:
         while True:
             pieces = reading.pieces(export)  # they are on their way while the tables are laid out
-            with ExtractWriter(shelf, project, reading.specs) as writer:
+            with ExtractWriter(shelf, project, reading.specs, events=request.events) as writer:
                 for name, table in reading.design_tables.items():
                     writer.write_table(name, table)
                 for piece in pieces:

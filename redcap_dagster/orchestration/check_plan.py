@@ -22,6 +22,9 @@ COMPLETE_EXTRACT = "complete_extract"
 DATA_DICTIONARY_CURRENT = "data_dictionary_current"
 ONE_DATA_ACCESS_GROUP = "one_data_access_group"
 CUSTOM_RULES = "custom_rules"
+_BUILT_IN_CHECKS = frozenset(
+    {*QUALITY_RULES, SCHEMA_CHECK, COMPLETE_EXTRACT, DATA_DICTIONARY_CURRENT}
+)
 _MOST_CHECKS_OF_CUSTOM_RULES = 40
 
 _SCHEMA_DESCRIPTION = (
@@ -151,7 +154,8 @@ def plan_custom_checks(quality: QualityOptions) -> dict[str, tuple[CustomRule, .
     """The checks of custom rules: one each, or one for all where they are too many to show.
 
     Raises:
-        ConfigError: The file cannot be read, or two rules would have one check.
+        ConfigError: The file cannot be read, or two rules, or a rule and a built-in one, would
+            have one check.
     """
     rules = _custom_rules(quality)
     if len(rules) > _MOST_CHECKS_OF_CUSTOM_RULES:
@@ -159,6 +163,11 @@ def plan_custom_checks(quality: QualityOptions) -> dict[str, tuple[CustomRule, .
     checks: dict[str, tuple[CustomRule, ...]] = {}
     for rule in rules:
         name = re.sub(r"[^a-z0-9]+", "_", rule.name.lower()).strip("_") or "rule"
+        if name in _BUILT_IN_CHECKS:
+            raise ConfigError(
+                f"The custom rule {rule.name!r} would have the asset check {name}, which is a "
+                "built-in one. Rename it."
+            )
         if name in checks:
             raise ConfigError(
                 f"The custom rules {checks[name][0].name!r} and {rule.name!r} would have one "

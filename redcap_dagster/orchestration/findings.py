@@ -1,11 +1,12 @@
 """Feeds a study's data-quality rules with what a step exports, or with what was published."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from redcap_dagster.errors import TableError
+from redcap_dagster.export import RecordSelection
 from redcap_dagster.project import RedcapProject
 from redcap_dagster.quality import QualityJudge, plan_findings_table
 from redcap_dagster.tables import (
@@ -30,7 +31,7 @@ class FindingsWriter:
         project: The design the export is made with.
         instruments: Instruments whose tables are written. Without any, nothing is written down.
         is_whole: Whether all instruments are exported, so that rules about whole records apply.
-        events: Unique names of the events that are exported; None for all.
+        selection: What of the records is exported.
     """
 
     def __init__(
@@ -41,27 +42,35 @@ class FindingsWriter:
         *,
         instruments: Collection[str],
         is_whole: bool,
-        events: Sequence[str] | None,
+        selection: RecordSelection,
     ) -> None:
         self._judge = judge
         self._writer = writer
         self._instruments = tuple(instruments)
         self._is_whole = is_whole
-        self._events = events
+        self._selection = selection
         if self._instruments:
             empty = plan_findings_table(project).arrow_schema.empty_table()
             writer.write_rows(QUALITY_FINDINGS, empty)
 
     def add(self, chunk: pa.Table) -> None:
         """Judge a chunk of the export: all rows of each of its records."""
+        events = self._selection.events
         if self._is_whole:
-            self._write(self._judge.judge_records(chunk, self._events))
-        self._write(self._judge.judge_rows(chunk, self._instruments, self._events))
+            self._write(self._judge.judge_records(chunk, events))
+        self._write(self._judge.judge_rows(chunk, self._instruments, events))
 
     def finish(self) -> None:
         """Judge the finished tables."""
         for instrument in self._instruments:
-            self._write(self._judge.judge_table(instrument, self._writer.read_back))
+            self._write(
+                self._judge.judge_table(
+                    instrument,
+                    self._writer.read_back,
+                    self._selection.events,
+                    holds_all_records=self._selection.holds_all,
+                )
+            )
 
     def _write(self, pieces: Iterator[pa.Table]) -> None:
         for piece in pieces:
@@ -75,7 +84,7 @@ def judge_published(
     tables: Mapping[str, str],
     *,
     judges_records: bool,
-    events: Sequence[str] | None,
+    selection: RecordSelection,
 ) -> None:
     """Judge what was published on a shelf: the raw `records`, then the typed tables.
 
@@ -84,7 +93,7 @@ def judge_published(
         shelf: Where the tables are published.
         tables: Name of the table of each instrument to judge.
         judges_records: Whether rules about whole records are to be judged.
-        events: Unique names of the events that the partition holds; None for all.
+        selection: What of the records the partition holds.
 
     Raises:
         TableError: `records` is not there, or of another export than one of the tables.
@@ -102,13 +111,16 @@ def judge_published(
         )
     for rows in _iter_records(extract.file(RECORDS)):
         if judges_records:
-            for _ in judge.judge_records(rows, events):
+            for _ in judge.judge_records(rows, selection.events):
                 pass
-        for _ in judge.judge_rows(rows, tuple(tables), events):
+        for _ in judge.judge_rows(rows, tuple(tables), selection.events):
             pass
     for instrument in tables:
         for _ in judge.judge_table(
-            instrument, lambda name, columns: read_published(shelf, name, columns)
+            instrument,
+            lambda name, columns: read_published(shelf, name, columns),
+            selection.events,
+            holds_all_records=selection.holds_all,
         ):
             pass
 

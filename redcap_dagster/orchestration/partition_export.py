@@ -153,9 +153,20 @@ class PartitionExport:
         known = {props.name for props in step.study.props.values()}
         return tables_that_may_stay(self._shelf, step.deidentifier, known)
 
+    @property
+    def _has_whole_records(self) -> bool:
+        """Whether all instruments are exported, so that rules about whole records are judged."""
+        return len(self._instruments) == len(self._step.live.instruments)
+
     def _open_writer(self) -> ExtractWriter:
         step = self._step
-        return ExtractWriter(self._shelf, step.live, self._specs, screen=step.deidentifier)
+        return ExtractWriter(
+            self._shelf,
+            step.live,
+            self._specs,
+            screen=step.deidentifier,
+            events=self._selection.events,
+        )
 
     def _open_export(self, progress: ExportProgress) -> StudyExport:
         step = self._step
@@ -198,8 +209,8 @@ class PartitionExport:
         findings = self._checks.findings_writer(
             writer,
             instruments=[spec.instrument for spec in self._specs if spec.instrument is not None],
-            is_whole=len(self._instruments) == len(step.live.instruments),
-            events=self._selection.events,
+            is_whole=self._has_whole_records,
+            selection=self._selection,
         )
         for piece in pieces:
             self._checks.judge(writer.write(piece))
@@ -219,6 +230,7 @@ class PartitionExport:
             | fence_fact(step.study, self._shelf, self._keys, fence)
             | deidentification_fact(step.deidentifier),
             known_tables=may_stay,
+            judged_whole_records=export is not None and self._has_whole_records,
         )
 
 

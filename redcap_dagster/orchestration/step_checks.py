@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 import dagster as dg
 
+from redcap_dagster.export import RecordSelection
 from redcap_dagster.orchestration.check_plan import (
     COMPLETE_EXTRACT,
     DATA_DICTIONARY_CURRENT,
@@ -79,7 +80,7 @@ class StepChecks:
         *,
         instruments: Sequence[str],
         is_whole: bool,
-        events: Sequence[str] | None,
+        selection: RecordSelection,
     ) -> FindingsWriter | None:
         """What runs the data-quality rules over an export; None where none shall run.
 
@@ -87,7 +88,7 @@ class StepChecks:
             writer: Writes the tables of the partition.
             instruments: Instruments whose tables are written.
             is_whole: Whether all instruments are exported.
-            events: Unique names of the events that are exported; None for all.
+            selection: What of the records is exported.
         """
         step = self._step
         if step.study.quality is None:
@@ -98,7 +99,7 @@ class StepChecks:
             step.live,
             instruments=instruments,
             is_whole=is_whole,
-            events=events,
+            selection=selection,
         )
 
     def judge_published(self, checks: Sequence[dg.AssetCheckKey], shelf: Location) -> None:
@@ -176,7 +177,14 @@ class StepChecks:
     def _judge(self) -> QualityJudge:
         step = self._step
         hidden = () if step.deidentifier is None else step.deidentifier.dropped_fields
-        return QualityJudge(plan_quality(step.live, step.study.quality, hidden_fields=hidden))
+        judge = QualityJudge(plan_quality(step.live, step.study.quality, hidden_fields=hidden))
+        if judge.idle_exclusions:
+            step.context.log.warning(
+                "%d exclusions of quality findings exclude nothing: the study has no such "
+                "instrument, or no such field in it.",
+                judge.idle_exclusions,
+            )
+        return judge
 
     def _schema_check(self, table: str) -> SchemaCheck:
         """The `schema` check of an instrument's table, over everything that is judged."""
@@ -203,7 +211,7 @@ class StepChecks:
             shelf,
             tables,
             judges_records=any(item.kind != "instrument" for item in props),
-            events=parse_partition(current_extract(shelf).facts["partition"], live).events,
+            selection=parse_partition(current_extract(shelf).facts["partition"], live),
         )
 
 

@@ -1,5 +1,6 @@
 """Bounds of a field as the data dictionary writes them, read as values of the typed column."""
 
+import math
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,7 +8,7 @@ from datetime import datetime, timedelta
 import pandas as pd
 
 from redcap_dagster.logic import Expression, parse_logic
-from redcap_dagster.project import DictionaryField, ValueKind
+from redcap_dagster.project import TEXT_VALIDATIONS, DictionaryField, ValueKind
 
 Bound = int | float | pd.Timestamp | pd.Timedelta
 
@@ -22,6 +23,10 @@ _DURATION_UNITS = {
 _SLIDER_DEFAULTS = ("0", "100")
 _CLOCK_WORDS = ("today", "now")
 _NUMBERS = ("integer", "decimal", "decimal_comma")
+_NUMBER = re.compile(TEXT_VALIDATIONS["number"].pattern)
+_WHOLE_NUMBER = re.compile(TEXT_VALIDATIONS["integer"].pattern)
+_TWO_DIGITS = re.compile("[0-9]{1,2}")
+_INT64 = range(-(2**63), 2**63)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,8 @@ def parse_bound(text: str, kind: ValueKind, validation: str) -> Bound:
     """Read a constant bound.
 
     Dates are year first, as REDCap stores them; a date that is not is read in the order of its
-    validation type (`date_dmy`). Hours may have one digit.
+    validation type (`date_dmy`). Hours may have one digit. A whole number that no 64 bits hold is
+    read as the nearest float, which bounds the same values.
 
     Args:
         text: The bound as written, not "".
@@ -93,17 +99,37 @@ def parse_bound(text: str, kind: ValueKind, validation: str) -> Bound:
     if kind in _TIME_FORMATS:
         return pd.Timestamp(_parse_date(text, _TIME_FORMATS[kind], validation))
     if kind in _DURATION_UNITS:
-        units = _DURATION_UNITS[kind]
-        parts = [int(part) for part in text.split(":")]
-        return pd.Timedelta(timedelta(**dict(zip(units, parts, strict=True))))
+        return _parse_duration(text, _DURATION_UNITS[kind])
     if kind == "integer":
-        number = float(text)
-        return int(number) if number.is_integer() else number
+        return _parse_whole_number(text.strip())
     if kind == "decimal":
-        return float(text)
+        return _parse_number(text.strip())
     if kind == "decimal_comma":
-        return float(text.replace(",", "."))
+        return _parse_number(text.strip().replace(",", "."))
     raise ValueError(f"values of kind {kind} have no order")
+
+
+def _parse_number(text: str) -> float:
+    # Python alone would also take nan, inf and 1_0.
+    number = float(text) if _NUMBER.fullmatch(text) else math.nan
+    if not math.isfinite(number):
+        raise ValueError("it is no number, or too large for any")
+    return number
+
+
+def _parse_whole_number(text: str) -> int | float:
+    number = _parse_number(text)
+    if not number.is_integer():
+        return number
+    whole = int(text) if _WHOLE_NUMBER.fullmatch(text) else int(number)
+    return whole if whole in _INT64 else number
+
+
+def _parse_duration(text: str, units: tuple[str, ...]) -> pd.Timedelta:
+    parts = text.strip().split(":")
+    if not all(_TWO_DIGITS.fullmatch(part) for part in parts):
+        raise ValueError("it is no time")
+    return pd.Timedelta(timedelta(**dict(zip(units, map(int, parts), strict=True))))
 
 
 def _parse_date(text: str, time_format: str, validation: str) -> datetime:

@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from redcap_dagster.logic import Expression, references
 from redcap_dagster.project import TEXT_VALIDATIONS, DictionaryField, ValueKind, text_validation
 from redcap_dagster.quality.bounds import Bound, Limit
 from redcap_dagster.quality.catalogue import (
@@ -118,12 +119,23 @@ def _beyond(
     compare = (pc.less, pc.greater)[side]
     if limit.expression is None:
         bound = _constant(limit, kind, as_of, side)
+        values = _comparable(values, bound)
         extreme = (pc.min, pc.max)[side](values)
         if not compare(extreme, bound).as_py():  # most columns have no value out of range
             return np.zeros(len(values), dtype=np.bool_)
     else:
         bound = _bound_on_each_row(limit, cells, side)
+        values = _comparable(values, bound)
     return to_mask(compare(values, bound).fill_null(False))
+
+
+def _comparable(values: pa.Array, bound: pa.Array | pa.Scalar) -> pa.Array:
+    """Values as what a bound can be held against: whole numbers as floats where the bound is one.
+
+    Arrow does that itself, but ends with the first value of more digits than a float has.
+    """
+    is_float = pa.types.is_integer(values.type) and pa.types.is_floating(bound.type)
+    return values.cast(pa.float64(), safe=False) if is_float else values
 
 
 def _constant(limit: Limit, kind: ValueKind, as_of: date | datetime, side: int) -> pa.Scalar:
@@ -149,7 +161,7 @@ def _scalar(bound: Bound, kind: ValueKind) -> pa.Scalar:
 
 
 def _bound_on_each_row(limit: Limit, cells: FieldCells, side: int) -> pa.Array:
-    """The bound in each row; null, so no bound, where the field it refers to is blank."""
+    """The bound in each row; null, so no bound, where the field it refers to is blank or coded."""
     if limit.expression is None:
         raise AssertionError  # asked for such limits only
     form, kind = cells.form, cells.plan.kind
@@ -166,7 +178,21 @@ def _bound_on_each_row(limit: Limit, cells: FieldCells, side: int) -> pa.Array:
         elif kind == "date":
             text = pc.utf8_slice_codeunits(text, 0, _DATE_LENGTH)
         bound = typed_values(blank_to_null(text), kind)
+    bound = pc.if_else(pa.array(_refers_to_code(limit.expression, cells)), None, bound)
     return bound if form.numbers is None else bound.take(pa.array(form.numbers))
+
+
+def _refers_to_code(expression: Expression, cells: FieldCells) -> Mask:
+    """The rows of the slice where a field of a bound holds a missing data code."""
+    form = cells.form
+    is_coded = np.zeros(len(form.rows), dtype=np.bool_)
+    for reference in references(expression):
+        codes = cells.plan.bound_codes.get(reference.name)
+        if codes:
+            alone = Expression(reference, expression.source)
+            text = pa.array(form.rows.evaluate(alone, form.plan.name).text, pa.string())
+            is_coded |= to_mask(pc.is_in(text, value_set=pa.array(codes, pa.string())))
+    return is_coded
 
 
 def hidden_fields_with_values(cells: FieldCells, options: QualityOptions) -> Places:

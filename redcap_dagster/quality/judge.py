@@ -15,6 +15,7 @@ from redcap_dagster.quality.catalogue import (
     MISSING_VALUES,
     ONE_DATA_ACCESS_GROUP,
     QUALITY_RULES,
+    SECONDARY_UNIQUE_FIELD,
     Severity,
     finding_severity,
 )
@@ -30,7 +31,7 @@ from redcap_dagster.quality.findings import (
     RowNumbers,
     plan_findings_table,
 )
-from redcap_dagster.quality.plan import NotEvaluated, QualityPlan
+from redcap_dagster.quality.plan import InstrumentPlan, NotEvaluated, QualityPlan
 from redcap_dagster.quality.row_rules import find_in_form, find_mixed_groups
 from redcap_dagster.quality.study_slice import StudySlice
 from redcap_dagster.quality.table_rules import TableReader, find_in_table, table_row_keys
@@ -115,7 +116,7 @@ class QualityJudge:
         plan: What `plan_quality` returned.
 
     Raises:
-        ConfigError: The file of exclusions cannot be read.
+        ConfigError: The file of exclusions cannot be read, or names a rule that there is not.
     """
 
     def __init__(self, plan: QualityPlan) -> None:
@@ -123,9 +124,16 @@ class QualityJudge:
         self._options = plan.options
         # REDCap writes the wall clock of the study's server, without a time zone.
         self._as_of: date | datetime = plan.options.as_of or datetime.now()  # noqa: DTZ005
-        self._exclusions: Exclusions = read_exclusions(plan.options.exclusions, plan.project)
+        self._exclusions: Exclusions = read_exclusions(
+            plan.options.exclusions, plan.project, [item.rule.name for item in plan.custom_rules]
+        )
         self._schema = plan_findings_table(plan.project).arrow_schema
         self._tally = _Tally()
+
+    @property
+    def idle_exclusions(self) -> int:
+        """How many exclusions name an instrument or a field that no rule can find anything in."""
+        return self._exclusions.idle
 
     def mark(self) -> object:
         """What was counted so far, to go back to."""
@@ -199,17 +207,30 @@ class QualityJudge:
                 found.append(Found(kind, is_true.nonzero()[0]))
         yield from self._pieces(rows.keys, found)
 
-    def judge_table(self, instrument: str, read: TableReader) -> Iterator[pa.Table]:
+    def judge_table(
+        self,
+        instrument: str,
+        read: TableReader,
+        events: Collection[str] | None = None,
+        *,
+        holds_all_records: bool = True,
+    ) -> Iterator[pa.Table]:
         """Judge a finished instrument table by the rules that need all its rows at once.
 
         Args:
             instrument: Unique name of the instrument.
             read: Reads columns of finished tables.
+            events: Unique names of the events whose rows were exported; None for all.
+            holds_all_records: Whether every record of the study was exported. What must be unique
+                among records is found within the table otherwise, and noted as not evaluated.
 
         Yields:
             Pieces of `quality_findings`, in the order of the rows.
         """
         plan = self._plan.instruments[instrument]
+        here = plan.events if events is None else plan.events & set(events)
+        if here and not (holds_all_records and here == plan.events):
+            self._note_values_elsewhere(plan)
         found = [
             item
             for item in find_in_table(plan, self._plan.project, self._options, read)
@@ -217,6 +238,12 @@ class QualityJudge:
         ]
         if found:
             yield from self._pieces(table_row_keys(plan.spec, read), found)
+
+    def _note_values_elsewhere(self, plan: InstrumentPlan) -> None:
+        secondary = self._plan.project.info.secondary_unique_field
+        if self._options.runs(SECONDARY_UNIQUE_FIELD) and secondary in plan.fields_by_name:
+            reason = "A partition holds some of the field's values; others may hold the same."
+            self._note(plan.name, secondary, SECONDARY_UNIQUE_FIELD, reason)
 
     def outcome(self, rule: str, instrument: str | None) -> RuleOutcome:
         """What a rule came to so far in an instrument; None for the study as a whole."""
@@ -263,20 +290,28 @@ class QualityJudge:
                 self._note(plan.field.instrument, plan.field.name, rule, _reason(error))
 
     def _pieces(self, keys: RowKeys, found: Sequence[Found]) -> Iterator[pa.Table]:
-        listed = [item for item in found if self._is_listed(item.kind)]
-        for item in found:
-            if not self._is_listed(item.kind):
+        unlisted = [item for item in found if not self._is_listed(item.kind)]
+        if self._exclusions.rules.isdisjoint(item.kind.rule for item in unlisted):
+            for item in unlisted:
                 self._tally.counts[item.kind][0] += len(item.rows)
-        for numbers, piece in FindingRows(keys, listed, self._schema).pieces():
+        else:  # which of them are excluded is only known from their rows
+            for _ in self._judged(keys, unlisted):
+                pass
+        listed = [item for item in found if self._is_listed(item.kind)]
+        yield from self._judged(keys, listed)
+
+    def _judged(self, keys: RowKeys, found: Sequence[Found]) -> Iterator[pa.Table]:
+        """Findings as rows, marked where they are excluded, and counted."""
+        for numbers, piece in FindingRows(keys, found, self._schema).pieces():
             excluded = self._exclusions.are_excluded(piece)
-            self._count(listed, numbers, excluded.to_numpy(zero_copy_only=False))
+            self._count(found, numbers, excluded.to_numpy(zero_copy_only=False))
             yield piece.set_column(piece.num_columns - 1, self._schema.field("excluded"), excluded)
 
-    def _count(self, listed: Sequence[Found], numbers: RowNumbers, excluded: Mask) -> None:
-        found = np.bincount(numbers, minlength=len(listed))
-        left_out = np.bincount(numbers[excluded], minlength=len(listed))
+    def _count(self, items: Sequence[Found], numbers: RowNumbers, excluded: Mask) -> None:
+        found = np.bincount(numbers, minlength=len(items))
+        left_out = np.bincount(numbers[excluded], minlength=len(items))
         for place in np.flatnonzero(found).tolist():
-            count = self._tally.counts[listed[place].kind]
+            count = self._tally.counts[items[place].kind]
             count[0] += int(found[place])
             count[1] += int(left_out[place])
 

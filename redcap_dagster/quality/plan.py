@@ -5,8 +5,9 @@ for the field and rules concerned; it stops nothing else.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from functools import cached_property
 from typing import TypeVar
 
@@ -18,6 +19,7 @@ from redcap_dagster.logic import (
     find_action_tags,
     parse_calculation,
     parse_logic,
+    references,
     uses_today,
 )
 from redcap_dagster.project import DictionaryField, RedcapProject, ValueKind
@@ -36,10 +38,12 @@ from redcap_dagster.quality.catalogue import (
 from redcap_dagster.quality.custom_rules import CustomRule, read_custom_rules
 from redcap_dagster.quality.options import QualityOptions, check_rule_names
 from redcap_dagster.tables import TableColumn, TableSpec, plan_tables
+from redcap_dagster.tables.value_columns import missing_codes_of
 
 T = TypeVar("T")
 
 _BRANCHING_RULES = (MISSING_VALUES, MISSING_REQUIRED_VALUES, HIDDEN_FIELDS_WITH_VALUES)
+_BRANCHING_RULES_OF_CALCULATIONS = (*_BRANCHING_RULES, INCORRECT_CALCULATIONS)
 _WORDS = re.compile(r"[^\s,;]+")
 
 
@@ -95,6 +99,7 @@ class FieldPlan:
         calculation: What computes the field, where rule H looks at it.
         lower: Lower bound, or None.
         upper: Upper bound, or None.
+        bound_codes: Missing data codes of the fields that bounds refer to, by their names.
         limits: What action tags allow.
     """
 
@@ -109,6 +114,7 @@ class FieldPlan:
     calculation: Expression | None = None
     lower: Limit | None = None
     upper: Limit | None = None
+    bound_codes: Mapping[str, tuple[str, ...]] = dataclass_field(default_factory=dict)
     limits: EntryLimits = EntryLimits()
 
 
@@ -134,6 +140,11 @@ class InstrumentPlan:
     def name(self) -> str:
         """Unique name of the instrument."""
         return self.spec.instrument or self.spec.name
+
+    @property
+    def events(self) -> frozenset[str | None]:
+        """Unique names of the events that use the instrument; that of a classic project is None."""
+        return frozenset(item.event for item in self.spec.placements)
 
     @cached_property
     def fields_by_name(self) -> dict[str, FieldPlan]:
@@ -247,10 +258,12 @@ class _InstrumentPlanner:
         if item is None or kind is None:
             raise AssertionError  # such columns are not collected
         choices = [column for column in columns if _source_kind(column) != "missing_code_checkbox"]
-        shown = self._read(item, _BRANCHING_RULES, lambda: _branching_logic(item))
-        calculation = self._read(item, (INCORRECT_CALCULATIONS,), lambda: parse_calculation(item))
+        calculation = self._calculation_to_check(item)
+        judged = _BRANCHING_RULES if calculation is None else _BRANCHING_RULES_OF_CALCULATIONS
+        shown = self._read(item, judged, lambda: _branching_logic(item))
         if item.name in self._hidden_fields:
             self._note_hidden(item)
+        lower, upper = self._limits(item, kind)
         tags = self._read(item, (ENTRY_LIMITS,), lambda: find_action_tags(item.annotation))
         return FieldPlan(
             field=item,
@@ -265,9 +278,11 @@ class _InstrumentPlanner:
             missing_codes=first.missing_codes,
             shown=shown,
             branching_is_readable=shown is not None or not item.branching_logic.strip(),
-            calculation=self._calculation_to_check(item, calculation),
+            calculation=calculation,
             limits=_entry_limits(tags or ()),
-            **dict(zip(("lower", "upper"), self._limits(item, kind), strict=True)),
+            lower=lower,
+            upper=upper,
+            bound_codes=self._bound_codes(lower, upper),
         )
 
     def _read(
@@ -290,9 +305,8 @@ class _InstrumentPlanner:
         ):
             raise error
 
-    def _calculation_to_check(
-        self, item: DictionaryField, calculation: Expression | None
-    ) -> Expression | None:
+    def _calculation_to_check(self, item: DictionaryField) -> Expression | None:
+        calculation = self._read(item, (INCORRECT_CALCULATIONS,), lambda: parse_calculation(item))
         if calculation is None or not uses_today(calculation):
             return calculation
         if self._options.calculations_with_today:
@@ -319,6 +333,19 @@ class _InstrumentPlanner:
         self._note(item, OUT_OF_RANGE, reason)
         self._note(item, READABLE_LOGIC, reason)
         return None, None
+
+    def _bound_codes(self, *limits: Limit | None) -> dict[str, tuple[str, ...]]:
+        expressions = [limit.expression for limit in limits if limit is not None]
+        names = {
+            reference.name
+            for expression in expressions
+            if expression is not None
+            for reference in references(expression)
+        }
+        fields = self._project.fields_by_name
+        return {
+            name: missing_codes_of(self._project, fields[name]) for name in names & fields.keys()
+        }
 
     def _note_hidden(self, item: DictionaryField) -> None:
         reason = "The finished table does not hold the field: de-identification leaves it out."

@@ -44,9 +44,12 @@ def find_in_form(form: FormRows, options: QualityOptions) -> Iterator[Found]:
 
 
 def _find_equal_ranks(form: FormRows) -> Iterator[Found]:
-    """A choice of a ranking matrix that several of its fields hold."""
+    """A choice of a ranking matrix that several of its fields hold; a code is no choice."""
     for names in form.plan.ranking_matrices:
-        taken = pd.DataFrame({name: form.text(name).to_pandas() for name in names}, dtype="object")
+        cells = {name: form.cells(form.plan.fields_by_name[name]) for name in names}
+        taken = pd.DataFrame(
+            {name: item.text.to_pandas() for name, item in cells.items()}, dtype="object"
+        )
         doubled = np.zeros(len(form), dtype=np.bool_)
         for place, first in enumerate(names):
             for second in names[place + 1 :]:

@@ -7,18 +7,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redcap_dagster.errors import LogicUnsupportedError
 from redcap_dagster.logic import (
     Expression,
     LogicOptions,
     StudyFrame,
     TableValues,
     evaluate_table,
-    references,
 )
 from redcap_dagster.project import RedcapProject
 from redcap_dagster.quality.findings import Mask, RowKeys, RowNumbers, blank_to_null
 from redcap_dagster.tables import TableSpec
+from redcap_dagster.tables.other_events import lacks_events, refuse_other_events
 from redcap_dagster.tables.rows import ExportRows
 
 
@@ -52,7 +51,7 @@ class StudySlice:
         self._names = frozenset(table.column_names)
         self._as_of = as_of
         self._options = options
-        self._lacks_events = events is not None and not _are_whole_arms(events, project)
+        self._lacks_events = lacks_events(events, project)
         self._evaluated: dict[tuple[Expression, str, str], TableValues] = {}
         self._truths: dict[tuple[Expression, str, str], Mask] = {}
         keys = [
@@ -127,7 +126,7 @@ class StudySlice:
         key = (expression, expression.source, instrument or "")
         if key not in self._evaluated:
             if self._lacks_events:
-                _refuse_other_events(expression)
+                refuse_other_events(expression)
             self._evaluated[key] = evaluate_table(
                 expression,
                 self._study,
@@ -144,25 +143,6 @@ class StudySlice:
             values = self.evaluate(expression, instrument)
             self._truths[key] = values.is_true.to_numpy(dtype=np.bool_)
         return self._truths[key]
-
-
-def _are_whole_arms(events: Collection[str], project: RedcapProject) -> bool:
-    """Whether no event of an arm is left out that has another event among these."""
-    arms = {event.arm_number for event in project.events if event.unique_name in events}
-    whole = {event.unique_name for event in project.events if event.arm_number in arms}
-    return whole <= set(events)
-
-
-def _refuse_other_events(expression: Expression) -> None:
-    # A value of an event that was not exported would read as blank.
-    for reference in references(expression):
-        if reference.event not in {None, "event-name"}:
-            raise LogicUnsupportedError(
-                "It refers to another event, and a partition by event holds one.",
-                source=expression.source,
-                start=reference.span.start,
-                end=reference.span.end,
-            )
 
 
 def _to_numpy(mask: pa.Array) -> Mask:

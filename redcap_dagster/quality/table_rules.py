@@ -82,7 +82,7 @@ def find_outliers(
         None where there are fewer than three values, or they do not deviate.
     """
     numbers: npt.NDArray[np.float64] = (
-        values.cast(pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64)
+        values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False).astype(np.float64)
     )
     known = numbers[~np.isnan(numbers)]
     none = np.array([], dtype=np.int64)

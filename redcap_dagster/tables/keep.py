@@ -12,16 +12,22 @@ from redcap_dagster.tables.names import is_instrument_table, table_name
 
 
 def older_cell_facts(
-    previous: PublishedExtract, name: str, kept: Collection[str], schema: pa.Schema
+    previous: PublishedExtract,
+    name: str,
+    kept: Collection[str],
+    schema: pa.Schema,
+    *,
+    keeps_whole_records: bool,
 ) -> pa.Table:
     """What a table such as `rejected_values` says of instruments whose tables are taken over.
 
     Args:
         previous: The extract before; it has the table.
-        name: Name of the table: `rejected_values`, `missing_reasons` or `quality_findings`, whose
-            findings about whole records, of no instrument, come with those of any.
+        name: Name of the table: `rejected_values`, `missing_reasons` or `quality_findings`.
         kept: Names of the tables that are taken over.
         schema: Of the new extract's table.
+        keeps_whole_records: Whether findings about whole records, of no instrument, are taken over
+            too: the new extract has not judged these itself.
 
     Raises:
         TableError: An instrument's table is taken over, and the record id field had another name
@@ -43,5 +49,6 @@ def older_cell_facts(
         if item is not None and table_name(item) in kept
     ]
     is_kept = pc.is_in(rows["instrument"], value_set=pa.array(instruments, pa.string()))
-    is_kept = pc.or_(is_kept, pc.is_null(rows["instrument"]))
+    if keeps_whole_records:
+        is_kept = pc.or_(is_kept, pc.is_null(rows["instrument"]))
     return rows.filter(is_kept).cast(schema)

@@ -69,6 +69,8 @@ class ExtractWriter:
             instrument tables comes `rejected_values`, given or not; `missing_reasons` if given.
         extract_id: Name of the extract, for its folder and manifest; None for time and chance.
         screen: Changes the tables on their way to the disk; None leaves them as they were made.
+        events: Unique names of the events that are exported; None for all. Why a blank is blank is
+            undetermined where it depends on others.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class ExtractWriter:
         *,
         extract_id: str | None = None,
         screen: TableScreen | None = None,
+        events: Collection[str] | None = None,
     ) -> None:
         self._shelf = open_shelf(shelf)
         self._project = project
@@ -94,6 +97,7 @@ class ExtractWriter:
             )
         self._extract_id = extract_id or _new_extract_id()
         self._screen = screen
+        self._events = events
         self._ledger = CellLedger()
         self._sinks: dict[str, ParquetSink] = {}
         self._queue = WriteQueue()
@@ -222,6 +226,7 @@ class ExtractWriter:
         facts: Mapping[str, Any] | None = None,
         *,
         known_tables: Collection[str] | None = None,
+        judged_whole_records: bool = False,
     ) -> PublishedExtract:
         """Let readers see the tables, all at once, in place of the last extract.
 
@@ -233,6 +238,8 @@ class ExtractWriter:
             facts: What else the manifest should say; JSON values. No values of participants.
             known_tables: Names of the tables that may stay; others of the last extract go. None
                 lets all stay.
+            judged_whole_records: Whether whole records were judged too, so that older findings
+                about them, of no instrument, go.
 
         Raises:
             ConservationError: A non-blank cell is in no table, or in two places.
@@ -247,7 +254,9 @@ class ExtractWriter:
             own_rows = {name: sink.row_count for name, sink in self._cell_sinks().items()}
             while True:
                 try:
-                    extract = self._publish_after_the_last(self._staging, own, facts, known_tables)
+                    extract = self._publish_after_the_last(
+                        self._staging, own, facts, known_tables, not judged_whole_records
+                    )
                     break
                 except OvertakenError:
                     self._wait_after_others(begun)
@@ -260,7 +269,8 @@ class ExtractWriter:
     @cached_property
     def _splitter(self) -> ChunkSplitter:
         reasons = [spec for name, spec in self._flat_specs.items() if name == MISSING_REASONS]
-        return ChunkSplitter(self._project, [*self._instrument_specs, *reasons])
+        specs = [*self._instrument_specs, *reasons]
+        return ChunkSplitter(self._project, specs, events=self._events)
 
     def _finish_rows(self) -> Future[dict[str, PublishedTable]]:
         if self._finishing is None:
@@ -285,10 +295,11 @@ class ExtractWriter:
         own: Mapping[str, PublishedTable],
         facts: Mapping[str, Any] | None,
         known_tables: Collection[str] | None,
+        keeps_whole_records: bool,
     ) -> PublishedExtract:
         """Take over what the last extract has, and take its place."""
         with self._shelf.turn(staging) as turn:
-            kept = self._keep_older_tables(turn, known_tables)
+            kept = self._keep_older_tables(turn, known_tables, keeps_whole_records)
             self._queue.finish()
             cell_tables = {name: self._finish(name) for name in self._cell_sinks()}
             extract = PublishedExtract(
@@ -360,7 +371,7 @@ class ExtractWriter:
         return describe_file(sink.path, sink.schema, sink.written_rows, self._extract_id)
 
     def _keep_older_tables(
-        self, turn: Turn, known_tables: Collection[str] | None
+        self, turn: Turn, known_tables: Collection[str] | None, keeps_whole_records: bool
     ) -> dict[str, PublishedTable]:
         if turn.previous is None:
             return {}
@@ -374,7 +385,15 @@ class ExtractWriter:
             turn.keep(previous.file(name))
         for name, sink in self._cell_sinks().items():
             if name in previous.tables:
-                sink.append(older_cell_facts(previous, name, kept, sink.schema))
+                sink.append(
+                    older_cell_facts(
+                        previous,
+                        name,
+                        kept,
+                        sink.schema,
+                        keeps_whole_records=keeps_whole_records,
+                    )
+                )
         return kept
 
 

@@ -12,6 +12,7 @@ from redcap_dagster.errors import LogicError
 from redcap_dagster.logic import StudyFrame, evaluate_table, parse_logic
 from redcap_dagster.project import DictionaryField, ExportColumn
 from redcap_dagster.tables.cells import CellFacts
+from redcap_dagster.tables.other_events import refuse_other_events
 from redcap_dagster.tables.rows import ExportRows
 from redcap_dagster.tables.spec import TableColumn, TableSpec
 
@@ -26,6 +27,8 @@ def find_reasons(
     specs: Sequence[TableSpec],
     columns: Mapping[str, pa.Array],
     rejected: CellFacts,
+    *,
+    lacks_events: bool = False,
 ) -> None:
     """Add the reason of every blank of a chunk.
 
@@ -39,8 +42,10 @@ def find_reasons(
         specs: The instrument tables.
         columns: Every column of the chunk; null is blank.
         rejected: What was rejected of the chunk.
+        lacks_events: Whether the chunk lacks rows of other events. Branching logic that looks at
+            them cannot be evaluated then.
     """
-    branching = _Branching(reasons.rows, columns)
+    branching = _Branching(reasons.rows, columns, lacks_events)
     for spec in specs:
         form = _Form(reasons, spec, columns, rejected, branching)
         applies = reasons.rows.are_of(spec)
@@ -165,6 +170,7 @@ class _Branching:
 
     rows: ExportRows
     columns: Mapping[str, pa.Array]
+    lacks_events: bool
     _known: dict[tuple[str, str], _Booleans | None] = field(default_factory=dict)
     _frames: list[StudyFrame] = field(default_factory=list)
 
@@ -183,10 +189,12 @@ class _Branching:
             self._frames.append(StudyFrame(table, self.rows.project))
         try:
             logic = parse_logic(item.branching_logic)
+            if self.lacks_events:
+                refuse_other_events(logic)
             values = evaluate_table(logic, self._frames[0], instrument=item.instrument)
         except LogicError:
             # Not the logic's fault alone: `today` is another day at each extract, and columns
-            # that were not exported cannot be asked. The reason says that nobody knows.
+            # and events that were not exported cannot be asked. The reason says that nobody knows.
             return None
         shown: _Booleans = values.is_true.to_numpy(dtype=np.bool_)
         return shown

@@ -3,7 +3,7 @@
 Works on whole columns; no cell is looked at by itself. What is left over is listed, never dropped.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -16,6 +16,7 @@ from redcap_dagster.tables.conservation import CellLedger, count_cells
 from redcap_dagster.tables.fill import fill_table, source_names
 from redcap_dagster.tables.flat_tables import plan_rejected_values_table
 from redcap_dagster.tables.names import MISSING_REASONS
+from redcap_dagster.tables.other_events import lacks_events
 from redcap_dagster.tables.parse import parse_columns, plan_readings
 from redcap_dagster.tables.reasons import find_reasons
 from redcap_dagster.tables.rows import ExportRows
@@ -49,7 +50,13 @@ class SplitChunk:
     missing_reasons: pa.Table | None = None
 
 
-def split_chunk(chunk: pa.Table, project: RedcapProject, specs: Sequence[TableSpec]) -> SplitChunk:
+def split_chunk(
+    chunk: pa.Table,
+    project: RedcapProject,
+    specs: Sequence[TableSpec],
+    *,
+    events: Collection[str] | None = None,
+) -> SplitChunk:
     """Split one chunk of a flat raw export into typed tables.
 
     A table takes the rows that its `placements` name and that have a non-blank cell of its
@@ -63,13 +70,15 @@ def split_chunk(chunk: pa.Table, project: RedcapProject, specs: Sequence[TableSp
         specs: What `plan_tables` says for the instruments that were exported. With
             `missing_reasons` among them, logic that looks at other events or instances needs all
             rows of a record in one chunk.
+        events: Unique names of the events that were exported; None for all. Reasons that depend
+            on others are undetermined.
 
     Raises:
         TableError: The chunk has not the columns of the specs, a row has no record id, or two
             rows stand for the same. Counts and names of columns only.
         ConservationError: A non-blank cell is in no table, or in two places.
     """
-    return ChunkSplitter(project, specs).split(chunk)
+    return ChunkSplitter(project, specs, events=events).split(chunk)
 
 
 class ChunkSplitter:
@@ -78,10 +87,18 @@ class ChunkSplitter:
     Args:
         project: The design the export is made with.
         specs: As for `split_chunk`.
+        events: As for `split_chunk`.
     """
 
-    def __init__(self, project: RedcapProject, specs: Sequence[TableSpec]) -> None:
+    def __init__(
+        self,
+        project: RedcapProject,
+        specs: Sequence[TableSpec],
+        *,
+        events: Collection[str] | None = None,
+    ) -> None:
         self._project = project
+        self._lacks_events = lacks_events(events, project)
         self._specs, self._reasons_spec = _without_reasons(specs)
         self._rejected_spec = plan_rejected_values_table(project)
         self._sources = {spec.name: source_names(spec) for spec in self._specs}
@@ -109,7 +126,7 @@ class ChunkSplitter:
         reasons = None
         if self._reasons_spec is not None:
             reasons = CellFacts(rows, self._reasons_spec)
-            find_reasons(reasons, self._specs, columns, rejected)
+            find_reasons(reasons, self._specs, columns, rejected, lacks_events=self._lacks_events)
         rejected_table = rejected.table()
         counts = {name: len(text) - text.null_count for name, text in columns.items()}
         structural = self._structural

@@ -134,7 +134,7 @@ def _value_column(
         kind=kind,
         source=source,
         field=field,
-        missing_codes=_missing_codes(project, field),
+        missing_codes=missing_codes_of(project, field),
         choices=labels,
     )
 
@@ -209,7 +209,7 @@ def _restating(
     )
 
 
-def _missing_codes(project: RedcapProject, field: DictionaryField) -> tuple[str, ...]:
+def missing_codes_of(project: RedcapProject, field: DictionaryField) -> tuple[str, ...]:
     """The project's missing data codes; a choice of the field's own that equals one wins."""
     own = (
         {choice.code for choice in field.choices}

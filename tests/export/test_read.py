@@ -9,7 +9,7 @@ import pytest
 from redcap_dagster.emulator.synthetic.shapes import Shape
 from redcap_dagster.errors import ConfigError, TableError
 from redcap_dagster.extract import PHASES, ExtractRequest, ExtractState, extract_study, read_study
-from redcap_dagster.tables import read_published, to_pandas
+from redcap_dagster.tables import TableOptions, read_published, to_pandas
 from tests.export.conftest import Serve
 
 
@@ -18,8 +18,11 @@ def test_tables_in_memory_are_those_that_would_be_published(
     shape: Shape, serve: Serve, tmp_path: Path
 ) -> None:
     study = serve(shape, columns=120 if shape == "wide" else None)
-    read = read_study(study.client, ExtractRequest(cells_per_request=2_000))
-    published = extract_study(study.client, tmp_path)
+    reasons = TableOptions(missing_reasons=True)
+    request = ExtractRequest(cells_per_request=2_000, table_options=reasons)
+    read = read_study(study.client, request)
+    published = extract_study(study.client, tmp_path, ExtractRequest(table_options=reasons))
+    assert read.tables["missing_reasons"].num_rows
     assert set(read.tables) == set(published.tables)
     for name, table in read.tables.items():
         on_disk = read_published(tmp_path, name)

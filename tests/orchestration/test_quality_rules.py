@@ -11,10 +11,13 @@ import pytest
 
 from example_pipeline.study.planted_mistakes import PLANTED_MISTAKES
 from redcap_dagster import build_redcap_assets, record_partitions
+from redcap_dagster.api import RedcapClient
 from redcap_dagster.errors import ConfigError
+from redcap_dagster.export import read_design
 from redcap_dagster.project import DriftPolicy
 from redcap_dagster.quality import QualityOptions
 from redcap_dagster.tables import current_extract
+from tests.orchestration.runs import in_one_run
 
 if TYPE_CHECKING:
     from tests.orchestration.conftest import Study
@@ -135,8 +138,12 @@ def test_excluded_findings_stay_in_the_table_and_do_not_count(
         writer = csv.DictWriter(file, [*before[0], "comment"])
         writer.writeheader()
         writer.writerows({**row, "comment": "checked with the site"} for row in chosen)
+        writer.writerow({**chosen[0], "field": "gone", "comment": "not in the study any more"})
 
-    result = study.materialize(assets=assets_of(study, exclusions=path))
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = study.materialize(assets=assets_of(study, exclusions=path), instance=instance)
+        logged = [entry.user_message for entry in instance.all_logs(result.run_id)]
+    assert [line for line in logged if line.startswith("1 exclusions of quality findings exclude")]
 
     assert not checks_by_name(first, "demographics")["incorrect_calculations"].passed
     check = checks_by_name(result, "demographics")["incorrect_calculations"]
@@ -196,6 +203,25 @@ def test_one_instrument_alone_keeps_the_findings_of_the_others(study: "Study") -
     assert checks_by_name(result, "asthma_control_test")["incorrect_calculations"].passed is False
 
 
+def test_findings_about_whole_records_are_made_anew_where_these_are_judged(
+    study: "Study", tmp_path: Path
+) -> None:
+    path = tmp_path / "rules.yaml"
+    rule = "- {{name: Seen, logic: \"[event-name] = 'screening_arm_1' and {more}\"}}\n"
+    path.write_text(rule.format(more="1 = 1"))
+    assets = assets_of(study, custom_rules=path, rules=["one_data_access_group"])
+    study.materialize(assets=assets)
+    before = findings_of(study)
+    assert {row["rule"] for row in before} == {"Seen"}
+    study.materialize(assets=assets, selection=["records", "spirometry"])
+    assert findings_of(study) == before
+    study.materialize(assets=assets, selection=["spirometry"])  # it judges no whole records
+    assert findings_of(study) == before
+    path.write_text(rule.format(more="1 = 2"))  # as if what was found were corrected
+    study.materialize(assets=assets, selection=["records", "spirometry"])
+    assert findings_of(study) == []
+
+
 def test_logic_that_needs_an_instrument_that_was_not_exported_is_not_evaluated(
     study: "Study",
 ) -> None:
@@ -223,6 +249,26 @@ def test_findings_of_partitions_are_those_of_the_whole(study: "Study") -> None:
         study.materialize(assets=assets, partition_key=key)
         pieces += [tuple(map(str, row.values())) for row in findings_of(study, key)]
     assert sorted(pieces) == whole
+
+
+def test_partitions_alone_do_not_say_that_a_value_is_unique_in_the_study(study: "Study") -> None:
+    with RedcapClient(study.emulator.url, study.token) as client:
+        client.import_project_settings([{"secondary_unique_field": "email"}])
+        project = read_design(client)
+    partitions = record_partitions(2)
+    assets = build_redcap_assets(
+        project,
+        out_dir=study.out_dir,
+        partitions_def=partitions,
+        quality=QualityOptions(rules=["secondary_unique_field", "outliers"]),
+    )
+    instrument = project.fields_by_name["email"].instrument
+    keys = partitions.get_partition_keys()
+    result = study.materialize(assets=assets, selection=[instrument], tags=in_one_run(keys))
+    check = checks_by_name(result, instrument)["secondary_unique_field"]
+    assert not check.passed
+    assert (check.metadata["findings"].value, check.metadata["not_evaluated"].value) == (0, 1)
+    assert checks_by_name(result, instrument)["outliers"].metadata["not_evaluated"].value == 0
 
 
 def test_without_rules_there_are_no_findings(study: "Study") -> None:
@@ -295,4 +341,23 @@ def test_custom_rules_that_would_share_a_check_are_refused(study: "Study", tmp_p
     path = tmp_path / "rules.yaml"
     path.write_text('- {name: A b, logic: "[eligible]=\'\'"}\n- {name: a-B, logic: "1=1"}\n')
     with pytest.raises(ConfigError, match="'A b' and 'a-B' would have one asset check, a_b"):
+        assets_of(study, custom_rules=path)
+
+
+@pytest.mark.parametrize(
+    ("rule", "check"),
+    [
+        ("Out of range", "out_of_range"),
+        ("Schema", "schema"),
+        ("Complete extract!", "complete_extract"),
+        ("data-dictionary current", "data_dictionary_current"),
+    ],
+)
+def test_a_custom_rule_that_would_have_the_check_of_a_built_in_one_is_refused(
+    study: "Study", tmp_path: Path, rule: str, check: str
+) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text(f"- {{name: '{rule}', logic: \"[eligible]=''\"}}\n")
+    message = f"{rule!r} would have the asset check {check}, which is a built-in one. Rename it"
+    with pytest.raises(ConfigError, match=message):
         assets_of(study, custom_rules=path)

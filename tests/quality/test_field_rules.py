@@ -167,6 +167,17 @@ def test_a_bound_can_be_another_field(find: Find, one: Callable[..., RedcapProje
     assert places(find("out_of_range", project, study)) == ["1"]
 
 
+def test_a_missing_data_code_is_no_bound(find: Find, one: Callable[..., RedcapProject]) -> None:
+    study = [
+        {"record_id": "1", "x": "5", "age": "-99"},
+        {"record_id": "2", "x": "5", "age": "4"},
+        {"record_id": "3", "x": "5", "age": "NI"},
+    ]
+    for bound in ("[age]", "[age] + 0"):
+        project = one(validation="integer", maximum=bound)
+        assert places(find("out_of_range", project, study)) == ["2"]
+
+
 def test_a_hidden_field_holds_a_value(find: Find, one: Callable[..., RedcapProject]) -> None:
     project = one(branching_logic="[age] > 17")
     study = [
@@ -259,6 +270,17 @@ def test_calculated_texts_and_dates_are_compared_as_texts(
     ]
 
 
+def test_a_calculation_under_branching_that_cannot_be_read_is_not_evaluated(
+    judged: Callable[..., Any], one: Callable[..., RedcapProject]
+) -> None:
+    project = one("calc", choices="[age] + 1", branching_logic="[age] === 3")
+    judge, _ = judged(project, rows("", age="1"))  # nobody knows whether a result belongs here
+    (missed,) = judge.outcome("incorrect_calculations", "visit").not_evaluated
+    assert missed.field == "x"
+    judge, _ = judged(one(branching_logic="[age] === 3"), rows(""))
+    assert judge.outcome("incorrect_calculations", "visit").passed
+
+
 def test_results_that_drift_are_compared_when_asked_for(
     find: Find, one: Callable[..., RedcapProject]
 ) -> None:
@@ -335,14 +357,53 @@ def test_a_choice_of_a_ranking_matrix_is_used_once(
         make_field("record_id"),
         make_field("a", "radio", **ranked),
         make_field("b", "radio", **ranked),
+        **CODES,
     )
     study = [
         {"record_id": "1", "a": "1", "b": "2"},
         {"record_id": "2", "a": "1", "b": "1"},
         {"record_id": "3"},
+        {"record_id": "4", "a": "NI", "b": "NI"},
     ]
     status = "Two fields of a ranking matrix hold the same choice"
     assert find("entry_limits", project, study) == [("2", "a", status)]
+
+
+_LARGE = str(2**60 + 1)
+_BEYOND_64_BITS = "9" * 20
+
+
+@pytest.mark.parametrize(
+    ("bounds", "values", "outside"),
+    [
+        ({"maximum": _BEYOND_64_BITS}, ["5", _LARGE], []),
+        ({"minimum": _BEYOND_64_BITS}, ["5", _LARGE], ["1", "2"]),
+        ({"maximum": f"-{_BEYOND_64_BITS}"}, ["5", _LARGE], ["1", "2"]),
+        ({"maximum": "10.5"}, ["5", _LARGE], ["2"]),
+        ({"maximum": "[age]"}, ["5", _LARGE], ["2"]),
+    ],
+)
+def test_large_numbers_are_judged_and_stop_nothing(
+    find: Find,
+    one: Callable[..., RedcapProject],
+    bounds: dict[str, str],
+    values: list[str],
+    outside: list[str],
+) -> None:
+    project = one(validation="integer", **bounds)
+    assert places(find("out_of_range", project, rows(*values, age="10"))) == outside
+    many = rows(*[_LARGE] * 6, "5")
+    assert places(find("outliers", one(validation="integer"), many)) == ["7"]
+
+
+@pytest.mark.parametrize("bound", ["nan", "inf", "1_0", "1e999"])
+def test_a_bound_that_is_no_number_is_not_evaluated(
+    judged: Callable[..., Any], one: Callable[..., RedcapProject], bound: str
+) -> None:
+    judge, _ = judged(one(validation="number", maximum=bound), rows("15"))
+    for rule in ("out_of_range", "readable_logic"):
+        (missed,) = judge.outcome(rule, "visit").not_evaluated
+        assert (missed.field, missed.reason) == ("x", "A bound is no value of the field's type.")
 
 
 def test_outliers_are_far_from_the_mean(find: Find, one: Callable[..., RedcapProject]) -> None:

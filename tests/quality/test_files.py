@@ -115,6 +115,19 @@ def test_an_excluded_finding_is_marked_and_does_not_count(
         ("e.csv", "record_id,field\nzqid,x\n", "Exclusion 1 of .* needs record_id and rule"),
         ("e.yaml", "- zqid\n", "Exclusion 1 of .* must be a mapping"),
         ("e.yaml", "zqid: [\n", "is no YAML"),
+        (
+            "e.csv",
+            "record_id,rule\nzqid,out_of_rnge\n",
+            "Exclusion 1 of .* names a rule that there",
+        ),
+        ("e.csv", "record_id,rule\n,\nzqid,zqid\n", "Exclusion 1 of .* needs record_id and rule"),
+        ("e.yaml", "- {record_id: zqid, rule: zqid}\n", "The rules are: unique_key, .*, Too old"),
+        (
+            "e.yaml",
+            "- {record_id: zqid, feild: x, rule: out_of_range}\n",
+            "Exclusion 1 of .* has a key that is none of record_id, .*, excluded, comment",
+        ),
+        ("e.yaml", "- {zqid: record_id, rule: out_of_range}\n", "Exclusion 1 of .* has a key that"),
     ],
 )
 def test_a_wrong_exclusion_is_refused_without_its_record_id(
@@ -126,9 +139,56 @@ def test_a_wrong_exclusion_is_refused_without_its_record_id(
     text: str,
     message: str,
 ) -> None:
-    path = tmp_path / name
+    path, rules = tmp_path / name, tmp_path / "rules.yaml"
     path.write_text(text)
+    rules.write_text('- {name: Too old, logic: "[x] > 40"}\n')
+    project = make_project(make_field("record_id"))
     with pytest.raises(ConfigError, match=message) as caught:
-        judged(make_project(make_field("record_id")), [{"record_id": "1"}], exclusions=path)
+        judged(project, [{"record_id": "1"}], exclusions=path, custom_rules=rules)
     assert "zqid" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_a_blank_field_is_excluded_whether_it_is_listed_or_counted(
+    tmp_path: Path,
+    make_project: Callable[..., RedcapProject],
+    make_field: Callable[..., dict[str, Any]],
+    judged: Callable[..., Any],
+    is_listed: bool,
+) -> None:
+    path = tmp_path / "e.yaml"
+    path.write_text(
+        "- {record_id: '1', instrument: visit, field: x, rule: missing_values, comment: lost}\n"
+    )
+    project = make_project(make_field("record_id"), make_field("x"))
+    study = [{"record_id": "1"}, {"record_id": "2"}]
+    judge, found = judged(project, study, exclusions=path, lists_missing_values=is_listed)
+    assert [row["excluded"] for row in found] == [True, False] * is_listed
+    outcome = judge.outcome("missing_values", "visit")
+    assert (outcome.findings, outcome.excluded) == (1, 1)
+
+
+def test_exclusions_of_what_the_study_does_not_have_are_counted(
+    tmp_path: Path,
+    make_project: Callable[..., RedcapProject],
+    make_field: Callable[..., dict[str, Any]],
+    judged: Callable[..., Any],
+) -> None:
+    path, rules = tmp_path / "e.csv", tmp_path / "rules.yaml"
+    rules.write_text('- {name: Too old, logic: "[x] > 40"}\n')
+    path.write_text(
+        "record_id,instrument,field,rule\n"
+        "1,visit,x,outliers\n"
+        "1,visit,,unique_key\n"
+        "1,visit,visit_complete,missing_values\n"
+        "1,,,Too old\n"
+        "1,,,one_data_access_group\n"
+        "1,visit,gone,outliers\n"
+        "1,gone,x,outliers\n"
+        "1,,x,outliers\n"
+        "1,visit,x,Too old\n"
+    )
+    project = make_project(make_field("record_id"), make_field("x"))
+    judge, _ = judged(project, [{"record_id": "1"}], exclusions=path, custom_rules=rules)
+    assert judge.idle_exclusions == 4

@@ -8,6 +8,7 @@ import pytest
 
 from redcap_dagster.project import RedcapProject
 from redcap_dagster.quality import QualityJudge, plan_quality
+from redcap_dagster.tables import plan_tables
 
 EVENTS = ("first_arm_1", "second_arm_1")
 
@@ -125,6 +126,28 @@ def test_the_secondary_unique_field_is_unique_among_records(
     assert [
         (row["record_id"], row["field"]) for row in found if row["rule"] == "secondary_unique_field"
     ] == [("2", "email"), ("3", "email")]
+
+
+@pytest.mark.parametrize(
+    ("part", "is_noted"),
+    [
+        ({}, False),
+        ({"events": EVENTS}, False),
+        ({"events": EVENTS[:1]}, True),
+        ({"events": ["third_arm_1"]}, False),  # there it has no values
+        ({"holds_all_records": False}, True),
+    ],
+)
+def test_what_is_unique_in_a_part_of_a_study_may_not_be_so_in_the_study(
+    project: RedcapProject, part: dict[str, Any], is_noted: bool
+) -> None:
+    judge = QualityJudge(plan_quality(project))
+    (spec,) = plan_tables(project, ["visit"])
+    empty = spec.arrow_schema.empty_table()
+    list(judge.judge_table("visit", lambda _, columns: empty.select(columns), **part))
+    missed = judge.outcome("secondary_unique_field", "visit").not_evaluated
+    assert [item.field for item in missed] == ["email"] * is_noted
+    assert judge.outcome("outliers", "visit").passed
 
 
 def test_logic_about_an_event_that_was_not_exported_is_not_evaluated(
