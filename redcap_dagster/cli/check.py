@@ -163,6 +163,7 @@ def _plan(plan: ExportPlan | None, requests_per_minute: int) -> list[str]:
     if plan.cells < plan.whole_cells:
         share = 100 * plan.cells / plan.whole_cells
         parts.append(f"{share:.0f} % of what an export without events would ask for")
+    parts.append("beside small ones for the design, the rows and the log")
     minutes = plan.requests // requests_per_minute
     if minutes:
         parts.append(f"{minutes} minutes or more at {requests_per_minute} requests a minute")

@@ -59,7 +59,8 @@ def test_a_user_with_every_right_reads_what_an_extract_would_take(
     assert "cannot see" not in found
     assert found["plan"] == (
         "3 requests of up to 400 records and 59 columns, 150,101 cells, "
-        "41 % of what an export without events would ask for"
+        "41 % of what an export without events would ask for, "
+        "beside small ones for the design, the rows and the log"
     )
     assert found["tables"].startswith("enrolment, demographics, medical_history")
     assert found["verdict"] == "An extract would work."
