@@ -22,6 +22,7 @@ from typing import Protocol, cast
 from filelock import FileLock
 from pyrate_limiter import Rate, RateItem, SQLiteBucket
 
+from redcap_dagster.api.forks import renew_after_fork
 from redcap_dagster.errors import ConfigError
 
 DEFAULT_REQUESTS_PER_MINUTE = 300
@@ -71,10 +72,16 @@ class RequestLedger:
         name = hashlib.sha256(server.encode()).hexdigest()[:16]
         self._database = folder / f"{name}.sqlite"
         self._held_until = folder / f"{name}.held"
+        self._lock_file = folder / f"{name}.lock"
+        self._told_until = 0.0
+        self.renew()
+        renew_after_fork(self)
+
+    def renew(self) -> None:
+        """Make the locks anew."""
         # Threads take turns by the first lock, so that only processes meet at the second.
         self._thread_turn = threading.Lock()
-        self._told_until = 0.0
-        self._process_turn = FileLock(folder / f"{name}.lock")
+        self._process_turn = FileLock(self._lock_file)
 
     def acquire(self, per_minute: int) -> float:
         """Count one request as soon as at most `per_minute` lie in any 60 seconds."""
@@ -186,9 +193,6 @@ class MachineBudget:
 
 
 _ledgers: dict[tuple[Path, str], RequestLedger] = {}
-if hasattr(os, "register_at_fork"):
-    # A thread of the parent may hold a turn, which nobody in the child would ever give back.
-    os.register_at_fork(after_in_child=_ledgers.clear)
 
 
 def machine_budget(server: str, requests_per_minute: int, share: float = 1.0) -> MachineBudget:

@@ -78,8 +78,8 @@ class RedcapClient(Exports[list[Row]], RecordWrites, StudyWrites, Files, Surveys
             redcap.export_arms()           # [{"arm_num": 1, "name": "Drug A"}, …]
             redcap.frames.export_records(forms=["baseline"])
 
-    Safe to use from several threads, which share its connections and its request budget. It does
-    not pickle, as it holds a token.
+    Safe to use from several threads, which share its connections and its request budget, and after
+    a fork, where each process has connections of its own. It does not pickle, as it holds a token.
 
     Args:
         api_url: Ends in `/api/`; https, or http to this machine.

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from io import BytesIO
-from threading import BoundedSemaphore, Event
+from threading import Event
 from typing import BinaryIO, TypeVar
 
 from redcap_dagster.api.api_token import ApiToken
@@ -16,6 +16,7 @@ from redcap_dagster.api.failure import Failure
 from redcap_dagster.api.judge import judge
 from redcap_dagster.api.notices import FailureNotices
 from redcap_dagster.api.retry import RetryPolicy
+from redcap_dagster.api.slots import Slots
 from redcap_dagster.api.stats import StatsCounter
 from redcap_dagster.api.transport import Transport
 from redcap_dagster.api.version import VERSION_CALL, KnownVersion, is_older, read_version
@@ -58,7 +59,7 @@ class Sender:
         """The same, with at most so many requests on their way; itself where it has no more."""
         if self.concurrency is not None and self.concurrency <= requests:
             return self
-        return replace(self, concurrency=requests, slots=BoundedSemaphore(requests))
+        return replace(self, concurrency=requests, slots=Slots(requests))
 
     def send(self, call: Call, read: Callable[[bytes], Result | Failure]) -> Result:
         """Send a call until its answer can be believed, and return what it says.

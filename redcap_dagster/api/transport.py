@@ -22,6 +22,7 @@ from redcap_dagster.api.api_token import ApiToken
 from redcap_dagster.api.body import HEAD_BYTES, Answer, BodyWatch
 from redcap_dagster.api.call import Call
 from redcap_dagster.api.failure import Failure, Reason
+from redcap_dagster.api.forks import renew_after_fork
 from redcap_dagster.errors import ConfigError
 
 _OK = 200
@@ -83,6 +84,8 @@ _NO_TLS = (
 class Transport:
     """Sends POSTs to one URL over pooled connections. Safe to use from several threads.
 
+    A forked process opens connections of its own.
+
     Args:
         url: Checked URL of the API.
         verify: False, True, or the path of a bundle of certificates.
@@ -96,7 +99,15 @@ class Transport:
         self._url = url
         self._verify = verify
         self._timeout = (connect_timeout_s, read_timeout_s)
+        self._inherited: list[requests.Session] = []
         self._session = _open_session(url)
+        renew_after_fork(self)
+
+    def renew(self) -> None:
+        """Leave the connections to the process that opened them."""
+        # Kept, as a session that is dropped closes its sockets, which the other process still uses.
+        self._inherited.append(self._session)
+        self._session = _open_session(self._url)
 
     def post(self, call: Call, api_token: ApiToken, sink: BinaryIO) -> Answer | Failure:
         """Send one request; write the body of a 200 to `sink` as it comes.
