@@ -29,7 +29,9 @@ Rows = TypeVar("Rows")
 Rows_co = TypeVar("Rows_co", covariant=True)
 
 Check = Callable[[Sequence[str], Callable[[str], Sequence[str]]], Failure | None]
-"""What is wrong with rows, from their column names and a way to one column's texts."""
+"""What is wrong with rows, from their column names and a way to one column's texts.
+
+No names say that there are no rows."""
 
 
 class Reader(Protocol[Rows_co]):
@@ -192,9 +194,10 @@ def _load(text: str, call: Call) -> Any | Failure:
 
 
 def _check_dicts(rows: Any, check: Check) -> Failure | None:
-    if not isinstance(rows, list) or not rows:
+    if not isinstance(rows, list):
         return None
-    return check(list(rows[0]), lambda name: [str(row.get(name, "")) for row in rows])
+    names = list(rows[0]) if rows else []
+    return check(names, lambda name: [str(row.get(name, "")) for row in rows])
 
 
 def _check_table(table: _Table, check: Check | None) -> Failure | None:
