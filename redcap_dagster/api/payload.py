@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from numbers import Number
@@ -13,6 +13,8 @@ import pandas as pd
 from redcap_dagster.errors import ConfigError
 
 DataFormat = Literal["csv", "json", "xml", "odm"]
+
+_CSV_MARKS = frozenset('"\r\n')
 
 Data = Sequence[Mapping[str, Any]] | pd.DataFrame | str
 """Rows to import: dicts, a frame, or text that is sent as it is."""
@@ -84,8 +86,25 @@ def _from_frame(frame: pd.DataFrame, sep: str) -> Payload:
     if any(name is not None for name in frame.index.names):
         frame = frame.reset_index()
     cells = frame.astype(object).map(_plain)
-    text = cells.to_csv(index=False, sep=sep, lineterminator="\n")
-    return Payload(text, "csv", frozenset(str(name) for name in frame.columns))
+    names = [str(name) for name in frame.columns]
+    lines = (_csv_line(row, sep) for row in [names, *cells.itertuples(index=False, name=None)])
+    return Payload("".join(lines), "csv", frozenset(names))
+
+
+def _csv_line(cells: Iterable[Any], sep: str) -> str:
+    """One line of a csv, with quotes around every cell that needs them and no other.
+
+    Python's own writer leaves a carriage return bare before 3.13, which PHP takes for the end of a
+    line; and PHP takes a backslash before a quote for a part of the cell, so quotes are not put
+    around everything.
+    """
+    return (sep.join(_csv_cell(str(cell), sep) for cell in cells) or '""') + "\n"
+
+
+def _csv_cell(text: str, sep: str) -> str:
+    if sep in text or not _CSV_MARKS.isdisjoint(text):
+        return '"' + text.replace('"', '""') + '"'
+    return text
 
 
 def _plain(value: Any) -> Any:

@@ -1,6 +1,8 @@
 """What an import of records sends, what comes of it, and what is said of one that is refused."""
 
+import csv
 import datetime as dt
+import io
 import json
 from typing import Any
 
@@ -116,6 +118,21 @@ def test_dicts_go_out_as_json_and_frames_as_csv(client: RedcapClient, server: An
         "record_id,age,born,seen,at,ok,gone,nan,note\n"
         '001,7,2020-01-02,2020-01-02 03:04:05,03:04:00,1,,,"a\nb, ü"\n'
     )
+
+
+def test_cells_of_a_frame_come_back_as_they_were(client: RedcapClient, server: Any) -> None:
+    server.answers(server.http('{"count": 1}'))
+    notes = ["one\rtwo", "a\r\nb", 'says "x"', "a;b", "ends in \\", " blank ", ""]
+    frame = pd.DataFrame({"record_id": [str(index) for index in range(7)], "note": notes})
+
+    client.import_records(frame, csv_delimiter=";")
+    client.import_records(frame[["note"]])
+
+    both, alone = (dict(request)["data"] for request in server.requests)
+    lines = csv.reader(io.StringIO(both, newline=""), delimiter=";", strict=True)
+    assert list(lines) == [["record_id", "note"], *map(list, frame.to_numpy())]
+    assert "4;ends in \\\n" in both  # PHP takes \\" for a quote within a cell
+    assert list(csv.reader(io.StringIO(alone, newline="")))[-1] == [""]
 
 
 FINDINGS = (
