@@ -109,7 +109,7 @@ _NOTHING_DONE: frozenset[Reason] = frozenset(
         "connect_timeout",
         "name_not_resolved",
         "redirected",
-        "tls",
+        "tls",  # of the connection; what breaks later is `connection_lost`
         "too_many_requests",
     }
 )

@@ -4,6 +4,7 @@ import errno
 import re
 import socket
 import ssl
+import traceback
 from collections.abc import Iterable, Iterator
 from email.utils import formatdate
 from functools import lru_cache
@@ -29,6 +30,7 @@ _OK = 200
 _USER_AGENT = f"redcap-dagster/{version('redcap-dagster')}"
 _FORM_TYPE = "application/x-www-form-urlencoded"
 _NEEDS_NO_QUOTES = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
+_CONNECTING = "urllib3.connection"
 _PIECE_BYTES = 256 * 1024
 _POOLED_CONNECTIONS = 32
 # More than servers and proxies hold back to count it.
@@ -279,7 +281,7 @@ def _reason_of(error: requests.RequestException) -> Reason:
         (requests.exceptions.ReadTimeout, "read_timeout"),
         (requests.exceptions.ContentDecodingError, "unreadable"),
     )
-    if _is_caused_by(error, ssl.SSLEOFError):
+    if isinstance(error, requests.exceptions.SSLError) and not _is_distrust(error):
         return "connection_lost"  # a server or proxy that went away, with TLS or without
     for kind, reason in by_class:
         if isinstance(error, kind):
@@ -295,6 +297,21 @@ def _reason_of(error: requests.RequestException) -> Reason:
     if isinstance(error, (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
         return "connection_lost"
     return "transport"
+
+
+def _is_distrust(error: requests.exceptions.SSLError) -> bool:
+    """Whether TLS failed before the request was sent, and not because the server went away."""
+    if _is_caused_by(error, ssl.SSLCertVerificationError):
+        return True
+    return not _is_caused_by(error, ssl.SSLEOFError) and any(map(_is_connecting, _causes(error)))
+
+
+def _is_connecting(error: BaseException) -> bool:
+    """Whether an error rose out of urllib3's making of a connection."""
+    return any(
+        frame.f_code.co_name == "connect" and frame.f_globals["__name__"] == _CONNECTING
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+    )
 
 
 def _is_caused_by(error: BaseException, kind: type[BaseException]) -> bool:
