@@ -1,10 +1,12 @@
 """The one URL of a REDCap server's API: checked before anything is sent."""
 
+import re
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
 from redcap_dagster.errors import ConfigError
 
+_ORIGIN = re.compile(r"https?://[^\s/:]+(?::\d+)?|https?://\[[0-9a-f:.]+\](?::\d+)?")
 _EXAMPLE = "https://redcap.example.org/api/"
 
 
@@ -56,15 +58,36 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
 
 
+def origin_of_any(url: str) -> str | None:
+    """The origin of a URL that somebody else wrote; None where it names no host."""
+    try:
+        where = origin(url)
+    except ValueError:
+        return None
+    return where if _ORIGIN.fullmatch(where) else None
+
+
 def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         port_is_readable = parts.port is None or parts.port > 0
     except ValueError:
         parts, port_is_readable = SplitResult("", "", "", "", ""), False
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not port_is_readable:
+    is_http = parts.scheme in {"http", "https"} and port_is_readable
+    if not is_http or not _can_be_resolved(parts.hostname or ""):
         raise ConfigError(
             f"The REDCap API URL is not an http(s) URL. It should look like {_EXAMPLE}: the "
             "address of your REDCap in a browser, followed by /api/."
         )
     return parts
+
+
+def _can_be_resolved(host: str) -> bool:
+    """Whether a host looks like a name or a number: libraries refuse others in their own way."""
+    if not host or host.startswith(("*", ".")) or any(map(str.isspace, host)):
+        return False
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return True

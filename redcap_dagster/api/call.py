@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-from redcap_dagster.api.parameters import Pairs
+from redcap_dagster.api.parameters import Pairs, check_sendable
 
 WireFormat = Literal["csv", "json", "xml", "text", "file"]
 """What a body is written in; `text` is bare words, as `version` answers; `file` is any bytes."""
@@ -64,6 +64,9 @@ class Call:
         has_label_headers: Whether csv headers are labels, which may begin with anything.
         csv_delimiter: The character between cells of a csv.
         data_names: Names of columns in the data of an import, which a message may show.
+
+    Raises:
+        ConfigError: Something to send is no text that UTF-8 can hold.
     """
 
     content: str
@@ -80,6 +83,11 @@ class Call:
     has_label_headers: bool = False
     csv_delimiter: str = ","
     data_names: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        check_sendable(self.parameters)
+        if self.upload is not None:
+            check_sendable((("file", self.upload.name), ("file", self.upload.content_type)))
 
     def form_fields(self, api_token: str) -> list[tuple[str, str]]:
         """The form fields of the request, the token among them: never to be logged."""

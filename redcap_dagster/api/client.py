@@ -26,7 +26,7 @@ from redcap_dagster.api.record_exports import Exports
 from redcap_dagster.api.record_writes import RecordWrites
 from redcap_dagster.api.records import RecordOptions, record_call
 from redcap_dagster.api.retry import RetryPolicy
-from redcap_dagster.api.secret import EnvironmentSecret, SecretSource
+from redcap_dagster.api.secret import SecretSource, secret_source
 from redcap_dagster.api.sender import Sender
 from redcap_dagster.api.stats import RequestStats, StatsCounter
 from redcap_dagster.api.study import StudyMethods
@@ -100,6 +100,8 @@ class RedcapClient(Exports[list[Row]], RecordWrites, StudyWrites, Files, Surveys
         ConfigError: The URL, the token or an option cannot work. Nothing was sent.
     """
 
+    api_url = ""  # until one was given that can work
+
     def __init__(
         self,
         api_url: str,
@@ -114,6 +116,13 @@ class RedcapClient(Exports[list[Row]], RecordWrites, StudyWrites, Files, Surveys
         share: float = 1.0,
         budget: RequestBudget | None = None,
     ) -> None:
+        # From here on no variable holds the token, which a traceback could show.
+        secret, api_token = secret_source(api_token), None
+        if secret is None:
+            raise ConfigError(
+                "`api_token` must be a text (not bytes), or something with a method `read` that "
+                "returns it."
+            )
         self.api_url = parse_api_url(api_url)
         transport = Transport(
             self.api_url,
@@ -123,11 +132,7 @@ class RedcapClient(Exports[list[Row]], RecordWrites, StudyWrites, Files, Surveys
         )
         sender = Sender(
             transport=transport,
-            api_token=parse_api_token(
-                api_token
-                if isinstance(api_token, str)
-                else (api_token or EnvironmentSecret()).read()
-            ),
+            api_token=parse_api_token(secret.read()),
             budget=budget or machine_budget(origin(self.api_url), requests_per_minute, share),
             policy=retries if isinstance(retries, RetryPolicy) else RetryPolicy(retries),
             counter=StatsCounter(),

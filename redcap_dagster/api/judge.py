@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
-from redcap_dagster.api.address import origin
+from redcap_dagster.api.address import origin_of_any
 from redcap_dagster.api.body import Answer
 from redcap_dagster.api.call import Call
 from redcap_dagster.api.failure import Failure, Reason
@@ -23,6 +23,7 @@ from redcap_dagster.api.messages import (
     OUT_OF_MEMORY,
     PHP_DIED,
     PHP_ERROR,
+    PHP_NOTICE,
     find_error_message,
     showable,
 )
@@ -112,7 +113,10 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     until, sent = _http_date(text), _http_date(headers.get("date", ""))
     if until is None or sent is None:
         return None
-    return max(0.0, (until - sent).total_seconds())
+    try:
+        return max(0.0, (until - sent).total_seconds())
+    except OverflowError:
+        return None
 
 
 def _judge_status(answer: Answer, call: Call, text: str) -> Failure:
@@ -157,8 +161,8 @@ def _judge_status(answer: Answer, call: Call, text: str) -> Failure:
 
 
 def _redirected(answer: Answer) -> Failure:
-    target = answer.headers.get("location", "")
-    where = origin(target) if "://" in target else "another path of the same host"
+    where = origin_of_any(answer.headers.get("location", ""))
+    where = where or "another path of the same host"
     return Failure(
         "redirected",
         f"the server sent us on to {where} (HTTP {answer.status}). A redirect is never followed, "
@@ -242,7 +246,7 @@ def _find_failure_text(answer: Answer, call: Call, text: str) -> Failure | None:
     if _looks_like_page(text, call):
         reason: Reason = "php_failure" if PHP_ERROR.search(text) else "page_instead_of_data"
         return _known_failure(text, _OK) or Failure(reason, _SENTENCES[reason], _OK)
-    if BARE_FAILURE.match(text):
+    if BARE_FAILURE.match(text) or PHP_NOTICE.match(text):
         return _known_failure(text, _OK) or Failure("php_failure", _SENTENCES["php_failure"], _OK)
     if PHP_DIED.search(answer.tail) or ERROR_AT_END.search(answer.tail):
         ending = answer.tail.decode("utf-8", "replace")
@@ -312,6 +316,6 @@ def _has_xml_ends(answer: Answer) -> bool:
 def _http_date(text: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)

@@ -10,6 +10,11 @@ Names = Sequence[str] | None
 
 Value = str | int | bool | datetime | Sequence[str] | Sequence[int] | None
 
+_HALF = (
+    "holds a half of a character (a lone surrogate, as bytes leave it that were read in a wrong "
+    "encoding), which cannot be sent. Read the text again as what it is, UTF-8 say."
+)
+
 Pairs = tuple[tuple[str, str], ...]
 """Form fields in the order they are sent."""
 
@@ -43,6 +48,29 @@ def names(what: str, value: Names) -> Names:
     if isinstance(value, str):
         raise ConfigError(f"`{what}` takes a list of names; put the one name into a list.")
     return value
+
+
+def check_sendable(pairs: Pairs) -> None:
+    """Refuse what cannot be written as UTF-8.
+
+    Raises:
+        ConfigError: A name or a text holds half a character.
+    """
+    for name, text in pairs:
+        if text.isascii() and name.isascii():
+            continue
+        if not _is_whole(name):
+            raise ConfigError(f"A name of a parameter {_HALF}")
+        if not _is_whole(text):
+            raise ConfigError(f"`{name}` {_HALF}")
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _pairs_of(name: str, value: Value) -> list[tuple[str, str]]:

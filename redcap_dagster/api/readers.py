@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from redcap_dagster.api.encoding import (
     warn_of_broken,
 )
 from redcap_dagster.api.failure import Failure
+from redcap_dagster.api.json_text import parse_json
 from redcap_dagster.api.judge import unreadable
 from redcap_dagster.errors import ConfigError
 
@@ -153,7 +153,10 @@ def read_json(body: bytes, call: Call) -> Any | Failure:
     if isinstance(value, Failure):
         return value
     found: Counter[str] = Counter()
-    mended = mend_rows(value, found)
+    try:
+        mended = mend_rows(value, found)
+    except RecursionError:
+        return unreadable(call)
     warn_of_broken(call.content, found)
     return mended
 
@@ -188,7 +191,7 @@ class _Table:
 
 def _load(text: str, call: Call) -> Any | Failure:
     try:
-        return json.loads(text)
+        return parse_json(text)
     except ValueError:
         return unreadable(call)
 
@@ -210,6 +213,8 @@ def _read_text(text: str, call: Call) -> _Table | Failure:
         header = next(csv.reader(lines, delimiter=call.csv_delimiter, strict=True))
     except csv.Error:
         return unreadable(call)
+    if not header:
+        return unreadable(call)  # a blank line stands where the names should
     cells = _read_cells(text[lines.tell() :], len(header), call.csv_delimiter)
     if cells is not None:
         return _Table(header, cells)

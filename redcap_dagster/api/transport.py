@@ -30,6 +30,7 @@ _OK = 200
 _USER_AGENT = f"redcap-dagster/{version('redcap-dagster')}"
 _FORM_TYPE = "application/x-www-form-urlencoded"
 _NEEDS_NO_QUOTES = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
+_LENGTH = re.compile(r"[0-9]{1,18}")
 _CONNECTING = "urllib3.connection"
 _PIECE_BYTES = 256 * 1024
 _POOLED_CONNECTIONS = 32
@@ -135,7 +136,7 @@ class Transport:
                 verify=self._verify,
             ) as response:
                 return _receive(response, sink, is_file=call.wire_format == "file")
-        except requests.RequestException as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             return _failure_of(error)
 
     def close(self) -> None:
@@ -158,8 +159,15 @@ def parse_verify(*, verify_tls: bool, ca_bundle: str | Path | None) -> bool | st
     return str(ca_bundle)
 
 
+class _Session(requests.Session):
+    """Follows no redirect and does not look where one points: that is read by the judge."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - requests' name
+        return None
+
+
 def _open_session(url: str) -> requests.Session:
-    session = requests.Session()
+    session = _Session()
     session.headers["User-Agent"] = _USER_AGENT
     # A REDCap session cookie would make the server answer parallel requests one after another.
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -260,10 +268,10 @@ def _is_cut_short(response: requests.Response) -> bool:
 def _announced_bytes(response: requests.Response) -> int | None:
     announced = response.headers.get("Content-Length", "")
     chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
-    return int(announced) if announced.isdecimal() and not chunked else None
+    return int(announced) if _LENGTH.fullmatch(announced) and not chunked else None
 
 
-def _failure_of(error: requests.RequestException) -> Failure:
+def _failure_of(error: Exception) -> Failure:
     reason = _reason_of(error)
     if reason == "transport":
         name = type(error).__name__
@@ -273,7 +281,7 @@ def _failure_of(error: requests.RequestException) -> Failure:
     return Failure(reason, _SENTENCES[reason])
 
 
-def _reason_of(error: requests.RequestException) -> Reason:
+def _reason_of(error: Exception) -> Reason:
     by_class: tuple[tuple[type[requests.RequestException], Reason], ...] = (
         (requests.exceptions.ProxyError, "proxy"),
         (requests.exceptions.SSLError, "tls"),

@@ -10,7 +10,7 @@ from redcap_dagster.api.forks import renew_after_fork
 
 VERSION_CALL = Call("version", "text", takes_super_token=True)
 
-_VERSION = re.compile(r"\d+(?:\.\d+)+")
+_VERSION = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){1,9}")
 
 
 class KnownVersion:
