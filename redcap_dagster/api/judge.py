@@ -161,8 +161,10 @@ def _judge_status(answer: Answer, call: Call, text: str) -> Failure:
 
 
 def _redirected(answer: Answer) -> Failure:
-    where = origin_of_any(answer.headers.get("location", ""))
-    where = where or "another path of the same host"
+    target = answer.headers.get("location", "")
+    where = "another path of the same host"
+    if "://" in target:
+        where = origin_of_any(target) or "an address that is none"
     return Failure(
         "redirected",
         f"the server sent us on to {where} (HTTP {answer.status}). A redirect is never followed, "
