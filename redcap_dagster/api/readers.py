@@ -25,6 +25,8 @@ from redcap_dagster.errors import ConfigError
 
 Row = dict[str, Any]
 
+_LARGEST_BLOCK_BYTES = (1 << 31) - 1
+
 Rows = TypeVar("Rows")
 Rows_co = TypeVar("Rows_co", covariant=True)
 
@@ -231,10 +233,13 @@ def _read_cells(text: str, width: int, delimiter: str) -> pa.Table | None:
     names = [str(index) for index in range(width)]
     if not text:
         return pa.table({name: pa.array([], pa.string()) for name in names})
+    body = text.encode()
+    # One block, as a row must not lie across more than two of them; it costs nothing.
+    block_size = min(len(body) + 1, _LARGEST_BLOCK_BYTES)
     try:
         return arrow_csv.read_csv(
-            io.BytesIO(text.encode()),
-            read_options=arrow_csv.ReadOptions(column_names=names),
+            io.BytesIO(body),
+            read_options=arrow_csv.ReadOptions(column_names=names, block_size=block_size),
             parse_options=arrow_csv.ParseOptions(
                 delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=False
             ),

@@ -216,6 +216,16 @@ def test_a_batch_that_is_lost_whole_is_missed(view: str, client: RedcapClient, s
     assert (caught.value.reason, caught.value.attempts) == ("record_missing", 3)
 
 
+@pytest.mark.parametrize("note_bytes", [1_100_000, 3_000_000])
+def test_a_row_of_megabytes_is_a_row(note_bytes: int, client: RedcapClient, server: Any) -> None:
+    note = "n" * note_bytes
+    server.answers(server.http(f"record_id,a,b\n1,{note},{note}\n2,,\n"))
+
+    frame = client.frames.export_records()
+
+    assert frame.to_dict("list") == {"record_id": ["1", "2"], "a": [note, ""], "b": [note, ""]}
+
+
 HASH = "0cc175b9c0f1b6a831c399e269772661"
 
 
