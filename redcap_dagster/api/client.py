@@ -164,9 +164,11 @@ class RedcapClient(Exports[list[Row]], RecordWrites, StudyWrites, Files, Surveys
         return self._with_sender(self._sender.with_concurrency(requests))
 
     def until(self, stopped: threading.Event) -> "RedcapClient":
-        """The same client until an event is set: then nothing is sent again that failed.
+        """The same client until an event is set: then nothing is sent any more.
 
-        Who waits to send something again gives up at once. It shares what `with_concurrency` says.
+        Who waits to send something again gives up at once, and who waits for the request budget
+        when it is their turn: what was not sent at all has the reason `stopped`. It shares what
+        `with_concurrency` says.
         """
         return self._with_sender(replace(self._sender, stopped=stopped))
 

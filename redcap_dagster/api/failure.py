@@ -31,6 +31,7 @@ Reason = Literal[
     "proxy",
     "read_timeout",
     "redirected",
+    "stopped",
     "tls",
     "transport",
     # ServerError
@@ -71,6 +72,7 @@ _KINDS: dict[Reason, type[ApiError]] = {
     "proxy": TransportError,
     "read_timeout": TransportError,
     "redirected": TransportError,
+    "stopped": TransportError,
     "tls": TransportError,
     "transport": TransportError,
     "database_down": ServerError,
@@ -109,6 +111,7 @@ _NOTHING_DONE: frozenset[Reason] = frozenset(
         "connect_timeout",
         "name_not_resolved",
         "redirected",
+        "stopped",
         "tls",  # of the connection; what breaks later is `connection_lost`
         "too_many_requests",
     }
