@@ -245,11 +245,14 @@ def _find_failure_text(answer: Answer, call: Call, text: str) -> Failure | None:
     # A label may begin with "Error:"; but then the csv is whole and ends with a line break.
     if message is not None and not (call.has_label_headers and answer.tail.endswith(b"\n")):
         return _known_failure(message, _OK) or _rejected(_OK, call, message)
-    if _looks_like_page(text, call):
+    if _looks_like_page(answer, text, call):
         reason: Reason = "php_failure" if PHP_ERROR.search(text) else "page_instead_of_data"
         return _known_failure(text, _OK) or Failure(reason, _SENTENCES[reason], _OK)
     if BARE_FAILURE.match(text) or PHP_NOTICE.match(text):
         return _known_failure(text, _OK) or Failure("php_failure", _SENTENCES["php_failure"], _OK)
+    # A note may speak of errors; what PHP prints when it dies stands behind the root of an XML.
+    if call.wire_format == "xml" and _has_xml_ends(answer):
+        return None
     if PHP_DIED.search(answer.tail) or ERROR_AT_END.search(answer.tail):
         ending = answer.tail.decode("utf-8", "replace")
         reason = "out_of_memory" if OUT_OF_MEMORY.search(ending) else "php_failure"
@@ -257,12 +260,24 @@ def _find_failure_text(answer: Answer, call: Call, text: str) -> Failure | None:
     return None
 
 
-def _looks_like_page(text: str, call: Call) -> bool:
-    if call.wire_format == "xml":
-        return _PAGE.match(text) is not None or "<html" in text[:1000].lower()
+def _looks_like_page(answer: Answer, text: str, call: Call) -> bool:
+    if _may_be_xml(text, call):
+        root = _XML_ROOT.search(answer.head)
+        is_html = root is not None and root[1].lower() == b"html"
+        return is_html or _PAGE.match(text) is not None
     if call.has_label_headers:
         return _PAGE.match(text) is not None
     return text.startswith("<")
+
+
+def _may_be_xml(text: str, call: Call) -> bool:
+    """Whether a good answer may be XML: where it is asked for, or comes as what it is.
+
+    External modules answer in what they like, and old servers count an import in XML.
+    """
+    if call.wire_format == "text":
+        return call.format_word in {"xml", "odm"} or text.startswith("<?xml")
+    return call.wire_format == "xml"
 
 
 def _judge_file(answer: Answer, call: Call, text: str) -> Failure | None:
