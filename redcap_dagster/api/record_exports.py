@@ -114,7 +114,7 @@ class Exports(ListExports[Rows]):
             fields = list(dict.fromkeys([record_id_field, *(names("fields", fields) or ())]))
         # Records that the caller names, or asks a part of, may rightly have no row.
         is_complete = is_listed and fields is None and options.get("events") is None
-        for batch in split_batches(record_ids, batch_size):
+        for batch in split_batches(list(record_ids), batch_size):
             asked: RecordOptions = {**options, "records": batch, "fields": fields}
             yield self._export_records(asked, record_id_field, is_complete=is_complete)
 

@@ -106,7 +106,7 @@ class RecordCheck:
         if records is None:
             return None
         # REDCap's database takes ids that differ only in case for the same.
-        asked = {record_id.strip().casefold() for record_id in records}
+        asked = {str(record_id).strip().casefold() for record_id in records}
         came = {record_id.strip().casefold() for record_id in ids}
         lacking = asked - came
         # Hashed ids come in place of those asked for, or find nothing where they were listed.
