@@ -7,6 +7,7 @@ from urllib.parse import SplitResult, urlsplit
 from redcap_dagster.errors import ConfigError
 
 _ORIGIN = re.compile(r"https?://[^\s/:]+(?::\d+)?|https?://\[[0-9a-f:.]+\](?::\d+)?")
+_USUAL_PORTS = {"http": 80, "https": 443}
 _EXAMPLE = "https://redcap.example.org/api/"
 
 
@@ -51,11 +52,15 @@ def is_loopback(url: str) -> bool:
 
 
 def origin(url: str) -> str:
-    """Scheme and host of a URL (`https://redcap.example.org`), for messages and shared budgets."""
+    """Scheme and host of a URL (`https://redcap.example.org`), for messages and shared budgets.
+
+    The same for every way to write them: the usual port and the dot at a name's end are left out.
+    """
     parts = urlsplit(url)
-    host = parts.hostname or ""
+    host = (parts.hostname or "").removesuffix(".")
     host = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
+    port = "" if parts.port in {None, _USUAL_PORTS.get(parts.scheme)} else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}"
 
 
 def origin_of_any(url: str) -> str | None:

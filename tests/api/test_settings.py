@@ -65,8 +65,21 @@ def test_an_origin_is_scheme_host_and_port() -> None:
     assert origin("https://user:secret@redcap.example.org:8443/a/api/?b") == (
         "https://redcap.example.org:8443"
     )
-    assert origin("http://[::1]:80/api/") == "http://[::1]:80"
+    assert origin("http://[::1]:8000/api/") == "http://[::1]:8000"
     assert is_loopback("http://[::1]:80/api/")
+
+
+@pytest.mark.parametrize(
+    ("url", "server"),
+    [
+        ("https://redcap.example.org:443/api/", "https://redcap.example.org"),
+        ("https://REDCap.example.org./b/api/", "https://redcap.example.org"),
+        ("http://[::1]:80/api/", "http://[::1]"),
+        ("https://redcap.example.org:80/api/", "https://redcap.example.org:80"),
+    ],
+)
+def test_one_server_has_one_origin_however_it_is_written(url: str, server: str) -> None:
+    assert origin(url) == server
 
 
 def test_a_token_is_taken_without_its_line_break_and_shows_itself_to_nobody() -> None:
