@@ -1,10 +1,13 @@
 """The one URL of a REDCap server's API: checked before anything is sent."""
 
+import re
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
 from redcap_dagster.errors import ConfigError
 
+_ORIGIN = re.compile(r"https?://[^\s/:]+(?::\d+)?|https?://\[[0-9a-f:.]+\](?::\d+)?")
+_USUAL_PORTS = {"http": 80, "https": 443}
 _EXAMPLE = "https://redcap.example.org/api/"
 
 
@@ -49,11 +52,24 @@ def is_loopback(url: str) -> bool:
 
 
 def origin(url: str) -> str:
-    """Scheme and host of a URL (`https://redcap.example.org`), for messages and shared budgets."""
+    """Scheme and host of a URL (`https://redcap.example.org`), for messages and shared budgets.
+
+    The same for every way to write them: the usual port and the dot at a name's end are left out.
+    """
     parts = urlsplit(url)
-    host = parts.hostname or ""
+    host = (parts.hostname or "").removesuffix(".")
     host = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
+    port = "" if parts.port in {None, _USUAL_PORTS.get(parts.scheme)} else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}"
+
+
+def origin_of_any(url: str) -> str | None:
+    """The origin of a URL that somebody else wrote; None where it names no host."""
+    try:
+        where = origin(url)
+    except ValueError:
+        return None
+    return where if _ORIGIN.fullmatch(where) else None
 
 
 def _split(url: str) -> SplitResult:
@@ -62,9 +78,21 @@ def _split(url: str) -> SplitResult:
         port_is_readable = parts.port is None or parts.port > 0
     except ValueError:
         parts, port_is_readable = SplitResult("", "", "", "", ""), False
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not port_is_readable:
+    is_http = parts.scheme in {"http", "https"} and port_is_readable
+    if not is_http or not _can_be_resolved(parts.hostname or ""):
         raise ConfigError(
             f"The REDCap API URL is not an http(s) URL. It should look like {_EXAMPLE}: the "
             "address of your REDCap in a browser, followed by /api/."
         )
     return parts
+
+
+def _can_be_resolved(host: str) -> bool:
+    """Whether a host looks like a name or a number: libraries refuse others in their own way."""
+    if not host or host.startswith(("*", ".")) or any(map(str.isspace, host)):
+        return False
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return True

@@ -22,11 +22,15 @@ from typing import Protocol, cast
 from filelock import FileLock
 from pyrate_limiter import Rate, RateItem, SQLiteBucket
 
+from redcap_dagster.api.forks import renew_after_fork
 from redcap_dagster.errors import ConfigError
 
 DEFAULT_REQUESTS_PER_MINUTE = 300
 FOLDER_VARIABLE = "REDCAP_DAGSTER_BUDGET_DIR"
 """Environment variable that moves the ledgers, so that several users or containers share them."""
+
+LONGEST_PAUSE_S = 3600.0
+"""No pause that a server asked for holds all who ask it for longer."""
 
 _WINDOW_MS = 60_000
 _POLL_S = 0.005
@@ -71,10 +75,16 @@ class RequestLedger:
         name = hashlib.sha256(server.encode()).hexdigest()[:16]
         self._database = folder / f"{name}.sqlite"
         self._held_until = folder / f"{name}.held"
+        self._lock_file = folder / f"{name}.lock"
+        self._told_until = 0.0
+        self.renew()
+        renew_after_fork(self)
+
+    def renew(self) -> None:
+        """Make the locks anew."""
         # Threads take turns by the first lock, so that only processes meet at the second.
         self._thread_turn = threading.Lock()
-        self._told_until = 0.0
-        self._process_turn = FileLock(folder / f"{name}.lock")
+        self._process_turn = FileLock(self._lock_file)
 
     def acquire(self, per_minute: int) -> float:
         """Count one request as soon as at most `per_minute` lie in any 60 seconds."""
@@ -103,14 +113,15 @@ class RequestLedger:
         )
 
     def hold_off(self, seconds: float) -> None:
-        """Count no request for so long."""
+        """Count no request for so long, an hour at most."""
         with self._thread_turn, self._process_turn.acquire(poll_interval=_POLL_S):
-            until = max(self._read_held_until(), self._clock() + seconds)
-            self._held_until.write_text(repr(until))
+            now = self._clock()
+            pause_s = max(self._read_held_s(now), min(seconds, LONGEST_PAUSE_S))
+            self._write_held_until(now + pause_s)
 
     def _take_or_wait(self, per_minute: int) -> tuple[str, float]:
         now = self._clock()
-        held_s = self._read_held_until() - now
+        held_s = self._read_held_s(now)
         if held_s > 0:
             return "the server asked for a pause", held_s
         try:
@@ -144,11 +155,27 @@ class RequestLedger:
         finally:
             bucket.close()  # type: ignore[no-untyped-call]
 
-    def _read_held_until(self) -> float:
+    def _read_held_s(self, now: float) -> float:
         try:
-            return float(self._held_until.read_text())
-        except FileNotFoundError:
-            return 0.0
+            held_s = float(self._held_until.read_text()) - now
+        except (OSError, ValueError):
+            return 0.0  # none was asked for, or the file is broken
+        # What nobody can have asked for was written before the clock was set back.
+        # A second more, as the sum of two floats is not exact.
+        return held_s if 0 < held_s <= LONGEST_PAUSE_S + 1 else 0.0
+
+    def _write_held_until(self, until: float) -> None:
+        # Whole or not at all, as a process may be killed and a disk be full at any time.
+        draft = self._held_until.with_suffix(".draft")
+        try:
+            draft.write_text(repr(until))
+            draft.replace(self._held_until)
+        except OSError as error:
+            draft.unlink(missing_ok=True)
+            raise ConfigError(
+                f"{self._held_until}, where this machine keeps how long a server wants to be left "
+                f"alone, cannot be used: {error.strerror}. Set {FOLDER_VARIABLE} to another folder."
+            ) from None
 
 
 class MachineBudget:
@@ -186,9 +213,6 @@ class MachineBudget:
 
 
 _ledgers: dict[tuple[Path, str], RequestLedger] = {}
-if hasattr(os, "register_at_fork"):
-    # A thread of the parent may hold a turn, which nobody in the child would ever give back.
-    os.register_at_fork(after_in_child=_ledgers.clear)
 
 
 def machine_budget(server: str, requests_per_minute: int, share: float = 1.0) -> MachineBudget:

@@ -1,16 +1,22 @@
 """One call of an API method: what is sent, and what a good answer looks like."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from html import unescape
 from typing import Literal
 
-from redcap_dagster.api.parameters import Pairs
+from redcap_dagster.api.parameters import Pairs, check_sendable
 
 WireFormat = Literal["csv", "json", "xml", "text", "file"]
 """What a body is written in; `text` is bare words, as `version` answers; `file` is any bytes."""
 
-# Parameters that carry data of participants; every other one carries names of the design.
-_DATA_PARAMETERS = re.compile(r"(?:records?|filterLogic|data|new_record_name|odm)(?:\[\d+\])?")
+# Parameters that carry data of participants or names of people; every other one carries names of
+# the design.
+_DATA_PARAMETERS = re.compile(
+    r"(?:records?|users?|filterLogic|data|new_record_name|odm)(?:\[\d+\])?"
+)
+_JSON_ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|.)", re.DOTALL)
 _WORD = re.compile(r"\w+")
 
 
@@ -64,6 +70,9 @@ class Call:
         has_label_headers: Whether csv headers are labels, which may begin with anything.
         csv_delimiter: The character between cells of a csv.
         data_names: Names of columns in the data of an import, which a message may show.
+
+    Raises:
+        ConfigError: Something to send is no text that UTF-8 can hold.
     """
 
     content: str
@@ -81,6 +90,11 @@ class Call:
     csv_delimiter: str = ","
     data_names: frozenset[str] = frozenset()
 
+    def __post_init__(self) -> None:
+        check_sendable(self.parameters)
+        if self.upload is not None:
+            check_sendable((("file", self.upload.name), ("file", self.upload.content_type)))
+
     def form_fields(self, api_token: str) -> list[tuple[str, str]]:
         """The form fields of the request, the token among them: never to be logged."""
         usual = "json" if self.wire_format == "text" else self.wire_format
@@ -95,6 +109,18 @@ class Call:
         ]
 
     def asked_words(self) -> set[str]:
-        """Words of the record ids and other data of participants in the parameters."""
+        """Words of the record ids, user names and data of participants in the parameters."""
         values = [value for name, value in self.parameters if _DATA_PARAMETERS.fullmatch(name)]
-        return {word for value in values for word in _WORD.findall(value)} - self.data_names
+        texts = [text for value in values for text in _spellings(value)]
+        return {word for text in texts for word in _WORD.findall(text)} - self.data_names
+
+
+def _spellings(value: str) -> Iterator[str]:
+    """A text as it is, and as REDCap reads it where it is JSON or XML."""
+    yield value
+    if "\\" in value:
+        # Half characters come in pairs, which UTF-16 joins.
+        read = _JSON_ESCAPE.sub(lambda found: chr(int(found[1] or "20", 16)), value)
+        yield read.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if "&" in value:
+        yield unescape(value)

@@ -26,7 +26,7 @@ from redcap_dagster.api.record_exports import Exports
 from redcap_dagster.api.record_writes import RecordWrites
 from redcap_dagster.api.records import RecordOptions, record_call
 from redcap_dagster.api.retry import RetryPolicy
-from redcap_dagster.api.secret import EnvironmentSecret, SecretSource
+from redcap_dagster.api.secret import SecretSource, secret_source
 from redcap_dagster.api.sender import Sender
 from redcap_dagster.api.stats import RequestStats, StatsCounter
 from redcap_dagster.api.study import StudyMethods
@@ -78,8 +78,8 @@ class RedcapClient(Exports[list[Row]], RecordWrites, StudyWrites, Files, Surveys
             redcap.export_arms()           # [{"arm_num": 1, "name": "Drug A"}, …]
             redcap.frames.export_records(forms=["baseline"])
 
-    Safe to use from several threads, which share its connections and its request budget. It does
-    not pickle, as it holds a token.
+    Safe to use from several threads, which share its connections and its request budget, and after
+    a fork, where each process has connections of its own. It does not pickle, as it holds a token.
 
     Args:
         api_url: Ends in `/api/`; https, or http to this machine.
@@ -100,6 +100,8 @@ class RedcapClient(Exports[list[Row]], RecordWrites, StudyWrites, Files, Surveys
         ConfigError: The URL, the token or an option cannot work. Nothing was sent.
     """
 
+    api_url = ""  # until one was given that can work
+
     def __init__(
         self,
         api_url: str,
@@ -114,6 +116,13 @@ class RedcapClient(Exports[list[Row]], RecordWrites, StudyWrites, Files, Surveys
         share: float = 1.0,
         budget: RequestBudget | None = None,
     ) -> None:
+        # From here on no variable holds the token, which a traceback could show.
+        secret, api_token = secret_source(api_token), None
+        if secret is None:
+            raise ConfigError(
+                "`api_token` must be a text (not bytes), or something with a method `read` that "
+                "returns it."
+            )
         self.api_url = parse_api_url(api_url)
         transport = Transport(
             self.api_url,
@@ -123,11 +132,7 @@ class RedcapClient(Exports[list[Row]], RecordWrites, StudyWrites, Files, Surveys
         )
         sender = Sender(
             transport=transport,
-            api_token=parse_api_token(
-                api_token
-                if isinstance(api_token, str)
-                else (api_token or EnvironmentSecret()).read()
-            ),
+            api_token=parse_api_token(secret.read()),
             budget=budget or machine_budget(origin(self.api_url), requests_per_minute, share),
             policy=retries if isinstance(retries, RetryPolicy) else RetryPolicy(retries),
             counter=StatsCounter(),
@@ -159,9 +164,11 @@ class RedcapClient(Exports[list[Row]], RecordWrites, StudyWrites, Files, Surveys
         return self._with_sender(self._sender.with_concurrency(requests))
 
     def until(self, stopped: threading.Event) -> "RedcapClient":
-        """The same client until an event is set: then nothing is sent again that failed.
+        """The same client until an event is set: then nothing is sent any more.
 
-        Who waits to send something again gives up at once. It shares what `with_concurrency` says.
+        Who waits to send something again gives up at once, and who waits for the request budget
+        when it is their turn: what was not sent at all has the reason `stopped`. It shares what
+        `with_concurrency` says.
         """
         return self._with_sender(replace(self._sender, stopped=stopped))
 

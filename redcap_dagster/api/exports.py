@@ -87,7 +87,10 @@ class ListExports(Generic[Rows]):
             arms: Arm numbers; None for all.
         """
         return self._list(
-            "arm", {"arms": arms}, columns=columns.ARMS, none_message=messages.NO_ARMS
+            "arm",
+            {"arms": names("arms", arms)},
+            columns=columns.ARMS,
+            none_message=messages.NO_ARMS,
         )
 
     def export_events(self, arms: Sequence[int] | None = None) -> Rows:
@@ -97,7 +100,10 @@ class ListExports(Generic[Rows]):
             arms: Arm numbers; None for all.
         """
         return self._list(
-            "event", {"arms": arms}, columns=columns.EVENTS, none_message=messages.NO_EVENTS
+            "event",
+            {"arms": names("arms", arms)},
+            columns=columns.EVENTS,
+            none_message=messages.NO_EVENTS,
         )
 
     def export_form_event_mappings(self, arms: Sequence[int] | None = None) -> Rows:
@@ -108,7 +114,7 @@ class ListExports(Generic[Rows]):
         """
         return self._list(
             "formEventMapping",
-            {"arms": arms},
+            {"arms": names("arms", arms)},
             columns=columns.FORM_EVENT_MAPPINGS,
             none_message=messages.NO_FORM_EVENT_MAPPINGS,
         )

@@ -31,6 +31,7 @@ Reason = Literal[
     "proxy",
     "read_timeout",
     "redirected",
+    "stopped",
     "tls",
     "transport",
     # ServerError
@@ -54,6 +55,7 @@ Reason = Literal[
     "empty",
     "last_line_cut",
     "not_as_asked",
+    "record_ids_hashed",
     "record_missing",
     "record_not_asked",
     "row_twice",
@@ -70,6 +72,7 @@ _KINDS: dict[Reason, type[ApiError]] = {
     "proxy": TransportError,
     "read_timeout": TransportError,
     "redirected": TransportError,
+    "stopped": TransportError,
     "tls": TransportError,
     "transport": TransportError,
     "database_down": ServerError,
@@ -89,14 +92,16 @@ _KINDS: dict[Reason, type[ApiError]] = {
     "empty": AnswerError,
     "last_line_cut": AnswerError,
     "not_as_asked": AnswerError,
+    "record_ids_hashed": AnswerError,
     "record_missing": AnswerError,
     "record_not_asked": AnswerError,
     "row_twice": AnswerError,
     "unreadable": AnswerError,
 }
 
-# Sending the same again cannot help: a certificate, or an address that points elsewhere, stays.
-_FINAL: frozenset[Reason] = frozenset({"tls", "redirected"})
+# Sending the same again cannot help: a certificate, an address that points elsewhere and the rights
+# of a user stay.
+_FINAL: frozenset[Reason] = frozenset({"tls", "redirected", "record_ids_hashed"})
 
 # REDCap certainly did nothing: it was not reached, or a server before it said no. A 503 is not
 # among them, as Apache also sends it when PHP dies half way.
@@ -106,7 +111,8 @@ _NOTHING_DONE: frozenset[Reason] = frozenset(
         "connect_timeout",
         "name_not_resolved",
         "redirected",
-        "tls",
+        "stopped",
+        "tls",  # of the connection; what breaks later is `connection_lost`
         "too_many_requests",
     }
 )

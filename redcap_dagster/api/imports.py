@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from redcap_dagster.api.parameters import Names, names
+from redcap_dagster.api.parameters import Names, some_names
 from redcap_dagster.api.payload import Data, DataFormat
 from redcap_dagster.api.writes import Writes
 
@@ -40,7 +40,7 @@ class StudyWrites(Writes):
         Args:
             arms: Arm numbers.
         """
-        return self._act("arm", {"action": "delete", "arms": arms})
+        return self._act("arm", {"action": "delete", "arms": some_names("arms", arms)})
 
     def import_events(
         self, data: Data, data_format: DataFormat | None = None, *, override: bool = False
@@ -60,7 +60,7 @@ class StudyWrites(Writes):
         Args:
             events: Unique event names.
         """
-        return self._act("event", {"action": "delete", "events": _some("events", events)})
+        return self._act("event", {"action": "delete", "events": some_names("events", events)})
 
     def import_form_event_mappings(self, data: Data, data_format: DataFormat | None = None) -> int:
         """Replace the form-event mapping: `arm_num`, `unique_event_name`, `form`."""
@@ -96,7 +96,7 @@ class StudyWrites(Writes):
         Args:
             groups: Unique group names.
         """
-        return self._act("dag", {"action": "delete", "dags": _some("groups", groups)})
+        return self._act("dag", {"action": "delete", "dags": some_names("groups", groups)})
 
     def switch_data_access_group(self, group: str = "") -> bool:
         """Put the token's user into another of the groups assigned to them.
@@ -131,7 +131,7 @@ class StudyWrites(Writes):
         Args:
             users: User names.
         """
-        return self._act("user", {"action": "delete", "users": _some("users", users)})
+        return self._act("user", {"action": "delete", "users": some_names("users", users)})
 
     def import_user_roles(self, data: Data, data_format: DataFormat | None = None) -> int:
         """Add roles (blank `unique_role_name`) or change them; `role_label` is required."""
@@ -143,13 +143,8 @@ class StudyWrites(Writes):
         Args:
             roles: Unique role names, such as `U-972XH8NKLC`.
         """
-        return self._act("userRole", {"action": "delete", "roles": _some("roles", roles)})
+        return self._act("userRole", {"action": "delete", "roles": some_names("roles", roles)})
 
     def import_user_role_mappings(self, data: Data, data_format: DataFormat | None = None) -> int:
         """Give users a role: `username`, `unique_role_name`; blank takes it away."""
         return self._import("userRoleMapping", data, data_format)
-
-
-def _some(what: str, value: Names) -> Sequence[str]:
-    """Names to act on; an empty list is refused where parameters are built, None here."""
-    return names(what, value) or []

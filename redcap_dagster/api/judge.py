@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
-from redcap_dagster.api.address import origin
+from redcap_dagster.api.address import origin_of_any
 from redcap_dagster.api.body import Answer
 from redcap_dagster.api.call import Call
 from redcap_dagster.api.failure import Failure, Reason
@@ -23,6 +23,7 @@ from redcap_dagster.api.messages import (
     OUT_OF_MEMORY,
     PHP_DIED,
     PHP_ERROR,
+    PHP_NOTICE,
     find_error_message,
     showable,
 )
@@ -112,7 +113,10 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     until, sent = _http_date(text), _http_date(headers.get("date", ""))
     if until is None or sent is None:
         return None
-    return max(0.0, (until - sent).total_seconds())
+    try:
+        return max(0.0, (until - sent).total_seconds())
+    except OverflowError:
+        return None
 
 
 def _judge_status(answer: Answer, call: Call, text: str) -> Failure:
@@ -158,7 +162,9 @@ def _judge_status(answer: Answer, call: Call, text: str) -> Failure:
 
 def _redirected(answer: Answer) -> Failure:
     target = answer.headers.get("location", "")
-    where = origin(target) if "://" in target else "another path of the same host"
+    where = "another path of the same host"
+    if "://" in target:
+        where = origin_of_any(target) or "an address that is none"
     return Failure(
         "redirected",
         f"the server sent us on to {where} (HTTP {answer.status}). A redirect is never followed, "
@@ -239,11 +245,14 @@ def _find_failure_text(answer: Answer, call: Call, text: str) -> Failure | None:
     # A label may begin with "Error:"; but then the csv is whole and ends with a line break.
     if message is not None and not (call.has_label_headers and answer.tail.endswith(b"\n")):
         return _known_failure(message, _OK) or _rejected(_OK, call, message)
-    if _looks_like_page(text, call):
+    if _looks_like_page(answer, text, call):
         reason: Reason = "php_failure" if PHP_ERROR.search(text) else "page_instead_of_data"
         return _known_failure(text, _OK) or Failure(reason, _SENTENCES[reason], _OK)
-    if BARE_FAILURE.match(text):
+    if BARE_FAILURE.match(text) or PHP_NOTICE.match(text):
         return _known_failure(text, _OK) or Failure("php_failure", _SENTENCES["php_failure"], _OK)
+    # A note may speak of errors; what PHP prints when it dies stands behind the root of an XML.
+    if call.wire_format == "xml" and _has_xml_ends(answer):
+        return None
     if PHP_DIED.search(answer.tail) or ERROR_AT_END.search(answer.tail):
         ending = answer.tail.decode("utf-8", "replace")
         reason = "out_of_memory" if OUT_OF_MEMORY.search(ending) else "php_failure"
@@ -251,12 +260,24 @@ def _find_failure_text(answer: Answer, call: Call, text: str) -> Failure | None:
     return None
 
 
-def _looks_like_page(text: str, call: Call) -> bool:
-    if call.wire_format == "xml":
-        return _PAGE.match(text) is not None or "<html" in text[:1000].lower()
+def _looks_like_page(answer: Answer, text: str, call: Call) -> bool:
+    if _may_be_xml(text, call):
+        root = _XML_ROOT.search(answer.head)
+        is_html = root is not None and root[1].lower() == b"html"
+        return is_html or _PAGE.match(text) is not None
     if call.has_label_headers:
         return _PAGE.match(text) is not None
     return text.startswith("<")
+
+
+def _may_be_xml(text: str, call: Call) -> bool:
+    """Whether a good answer may be XML: where it is asked for, or comes as what it is.
+
+    External modules answer in what they like, and old servers count an import in XML.
+    """
+    if call.wire_format == "text":
+        return call.format_word in {"xml", "odm"} or text.startswith("<?xml")
+    return call.wire_format == "xml"
 
 
 def _judge_file(answer: Answer, call: Call, text: str) -> Failure | None:
@@ -312,6 +333,6 @@ def _has_xml_ends(answer: Answer) -> bool:
 def _http_date(text: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)

@@ -3,10 +3,11 @@
 Source of every text: docs/sources.md#messages.
 """
 
-import json
 import re
 from collections.abc import Collection
 from html import unescape
+
+from redcap_dagster.api.json_text import parse_json
 
 NO_ARMS = "You cannot export arms for classic projects"
 NO_EVENTS = "You cannot export events for classic projects"
@@ -34,6 +35,11 @@ BARE_FAILURE = re.compile(
     r"Your IP address .{0,100}has been banned|The hostname .{0,200}could not connect"
     r"|(?:PHP )?(?:Fatal|Parse) error: |REDCap ran out of server memory",
     re.IGNORECASE | re.DOTALL,
+)
+
+# What PHP prints before an answer where its settings show warnings.
+PHP_NOTICE = re.compile(
+    r"(?:PHP )?(?:Warning|Notice|Deprecated): .{0,2000}? in .{1,300}? on line \d", re.DOTALL
 )
 
 # Messages that hold names of the design and numbers, never a value or a record id.
@@ -76,7 +82,7 @@ def find_error_message(text: str) -> str | None:
     if not stripped.startswith("{"):
         return None
     try:
-        body = json.loads(stripped)
+        body = parse_json(stripped)
     except ValueError:
         return None
     message = body.get("error") if isinstance(body, dict) else None

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 from redcap_dagster.api.failure import Reason
+from redcap_dagster.api.forks import renew_after_fork
 
 
 class FailureNotices:
@@ -19,8 +20,13 @@ class FailureNotices:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
         self._spoken_for: dict[tuple[Reason, int], float] = {}
+        self.renew()
+        renew_after_fork(self)
+
+    def renew(self) -> None:
+        """Make the lock anew."""
+        self._lock = threading.Lock()
 
     def is_news(self, reason: Reason, sent: int, wait_s: float) -> bool:
         """Whether nobody who waits failed for the same reason after as many tries.

@@ -1,7 +1,10 @@
 """Our words to REDCap's words: the form fields of a request."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
+from numbers import Integral
+from typing import Any, TypeVar
 
 from redcap_dagster.errors import ConfigError
 
@@ -9,6 +12,14 @@ Names = Sequence[str] | None
 """Names or ids to ask for; None asks for all."""
 
 Value = str | int | bool | datetime | Sequence[str] | Sequence[int] | None
+
+_HALF = (
+    "holds a half of a character (a lone surrogate, as bytes leave it that were read in a wrong "
+    "encoding), which cannot be sent. Read the text again as what it is, UTF-8 say."
+)
+
+Listed = TypeVar("Listed", bound=Sequence[str] | Sequence[int] | None)
+Text = TypeVar("Text", bound=str | None)
 
 Pairs = tuple[tuple[str, str], ...]
 """Form fields in the order they are sent."""
@@ -26,7 +37,8 @@ def build_pairs(values: Mapping[str, Value]) -> Pairs:
 
     Raises:
         ConfigError: An empty list, which REDCap would read as "all"; a single text where a list
-            belongs; a time with a zone, while REDCap's times are those of its server.
+            belongs, or a list of other things than texts and whole numbers; a time with a zone,
+            while REDCap's times are those of its server.
     """
     pairs: list[tuple[str, str]] = []
     for name, value in values.items():
@@ -34,15 +46,74 @@ def build_pairs(values: Mapping[str, Value]) -> Pairs:
     return tuple(pairs)
 
 
-def names(what: str, value: Names) -> Names:
-    """Refuse a text where names are due: its letters would be taken for names.
+def names(what: str, value: Listed) -> Listed:
+    """Refuse what is no list of names, such as a text: its letters would be taken for names.
 
     Raises:
-        ConfigError: `value` is a text.
+        ConfigError: `value` is neither None nor a list of texts and whole numbers.
     """
-    if isinstance(value, str):
-        raise ConfigError(f"`{what}` takes a list of names; put the one name into a list.")
+    if value is not None:
+        _check_list(what, value)
     return value
+
+
+def some_names(what: str, value: Names | Sequence[int]) -> Sequence[Any]:
+    """Names to act on, where "all" is no answer; an empty list is refused by `build_pairs`.
+
+    Raises:
+        ConfigError: `value` is no list of names, or one of them is blank.
+    """
+    given = names(what, value) or ()
+    if any(not str(name).strip() for name in given):
+        raise ConfigError(f"`{what}` holds a blank name.")
+    return given
+
+
+def filled(what: str, value: Text) -> Text:
+    """Refuse a blank, which REDCap would read as "all" or as none.
+
+    Raises:
+        ConfigError: `value` is blank.
+    """
+    if value is not None and not str(value).strip():
+        raise ConfigError(f"`{what}` is blank; leave it out, or name what is meant.")
+    return value
+
+
+def _check_list(what: str, value: object) -> None:
+    # Not any iterable: a frame's column asks for `len` and truth in its own way, and what can be
+    # gone through once is empty when it is compared with the answer.
+    if isinstance(value, (str, bytes)) or not isinstance(value, (Sequence, AbstractSet)):
+        raise ConfigError(
+            f"`{what}` takes a list of names: put one name into a list, and make a list of a "
+            "column of a frame."
+        )
+    for item in value:
+        if isinstance(item, bool) or not isinstance(item, (str, Integral)):
+            raise ConfigError(f"`{what}` holds a {type(item).__name__}, which is no name.")
+
+
+def check_sendable(pairs: Pairs) -> None:
+    """Refuse what cannot be written as UTF-8.
+
+    Raises:
+        ConfigError: A name or a text holds half a character.
+    """
+    for name, text in pairs:
+        if text.isascii() and name.isascii():
+            continue
+        if not _is_whole(name):
+            raise ConfigError(f"A name of a parameter {_HALF}")
+        if not _is_whole(text):
+            raise ConfigError(f"`{name}` {_HALF}")
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _pairs_of(name: str, value: Value) -> list[tuple[str, str]]:
@@ -54,6 +125,7 @@ def _pairs_of(name: str, value: Value) -> list[tuple[str, str]]:
         return [(name, _server_time(name, value))]
     if isinstance(value, (str, int)):
         return [(name, str(value))]
+    _check_list(name, value)
     if not value:
         raise ConfigError(
             f"`{name}` is an empty list. REDCap would read that as all of them; pass None for all, "

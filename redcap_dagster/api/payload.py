@@ -2,17 +2,20 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
-from numbers import Number
+from decimal import Decimal
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from redcap_dagster.errors import ConfigError
 
 DataFormat = Literal["csv", "json", "xml", "odm"]
+
+_CSV_MARKS = frozenset('"\r\n')
 
 Data = Sequence[Mapping[str, Any]] | pd.DataFrame | str
 """Rows to import: dicts, a frame, or text that is sent as it is."""
@@ -37,8 +40,10 @@ def build_payload(data: Data, data_format: DataFormat | None = None, sep: str = 
     """Write rows as REDCap reads them: dicts as JSON, frames as csv, text as it is.
 
     None and NaN become blank; dates and times are written as `YYYY-MM-DD` and
-    `YYYY-MM-DD HH:MM:SS`, times of day as `HH:MM:SS`, booleans as 1 and 0. A frame's named index
-    goes along as columns. Numbers of a frame are written as pandas writes them: a column of whole
+    `YYYY-MM-DD HH:MM:SS`, times of day as `HH:MM:SS`, booleans as 1 and 0. A field of dates, or of
+    times without seconds, takes no such text: give it a `date`, or a text of yours. Rights by
+    instrument in a frame become `name:code,name:code`. A frame's named index goes along as
+    columns. Numbers of a frame are written as pandas writes them: a column of whole
     numbers with gaps should be `Int64` or text, as `1.0` is no integer to REDCap.
 
     Args:
@@ -48,7 +53,7 @@ def build_payload(data: Data, data_format: DataFormat | None = None, sep: str = 
 
     Raises:
         ConfigError: No rows; one row where a list is due; a text without its format; a value that
-            is neither text, number, date, time, boolean, dict nor blank.
+            is neither text, finite number, date, time, boolean, dict nor blank.
     """
     if isinstance(data, str):
         return _from_text(data, data_format)
@@ -83,34 +88,77 @@ def _from_frame(frame: pd.DataFrame, sep: str) -> Payload:
         raise ConfigError("There are no rows to import.")
     if any(name is not None for name in frame.index.names):
         frame = frame.reset_index()
-    cells = frame.astype(object).map(_plain)
-    text = cells.to_csv(index=False, sep=sep, lineterminator="\n")
-    return Payload(text, "csv", frozenset(str(name) for name in frame.columns))
+    cells = frame.astype(object).map(_plain_cell)
+    names = [str(name) for name in frame.columns]
+    lines = (_csv_line(row, sep) for row in [names, *cells.itertuples(index=False, name=None)])
+    return Payload("".join(lines), "csv", frozenset(names))
+
+
+def _csv_line(cells: Iterable[Any], sep: str) -> str:
+    """One line of a csv, with quotes around every cell that needs them and no other.
+
+    Python's own writer leaves a carriage return bare before 3.13, which PHP takes for the end of a
+    line; and PHP takes a backslash before a quote for a part of the cell, so quotes are not put
+    around everything.
+    """
+    return (sep.join(_csv_cell(str(cell), sep) for cell in cells) or '""') + "\n"
+
+
+def _csv_cell(text: str, sep: str) -> str:
+    if sep in text or not _CSV_MARKS.isdisjoint(text):
+        return '"' + text.replace('"', '""') + '"'
+    return text
+
+
+def _plain_cell(value: Any) -> Any:
+    plain = _plain(value)
+    if isinstance(plain, dict):
+        return ",".join(f"{name}:{code}" for name, code in plain.items())
+    return plain
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):  # rights by instrument
         return {str(name): _plain(inner) for name, inner in value.items()}
+    if isinstance(value, np.generic):
+        value = _python_value(value)
     if value is None or value is pd.NA or value is pd.NaT:
         return ""
-    if hasattr(value, "item"):  # numpy's numbers
-        value = value.item()
     if isinstance(value, bool):
         return int(value)
-    if isinstance(value, float) and math.isnan(value):
-        return ""
+    if isinstance(value, (float, Decimal)):
+        return _number(value)
     if isinstance(value, datetime):
         return _moment(value)
     if isinstance(value, (date, time)):
         return value.isoformat() if isinstance(value, date) else value.strftime("%H:%M:%S")
-    if isinstance(value, (str, int, float)):
+    if isinstance(value, (str, int)):
         return value
-    if isinstance(value, Number):
-        return str(value)
     raise ConfigError(
         f"A value to import is of type {type(value).__name__}, which REDCap cannot take: make it a "
         "text, a number, a date or None."
     )
+
+
+def _python_value(value: np.generic) -> Any:
+    """What numpy holds, as Python has it; a span of time stays numpy's, to be refused."""
+    if isinstance(value, (np.datetime64, np.timedelta64)):
+        if np.isnat(value):
+            return None
+        if isinstance(value, np.timedelta64):
+            return value
+        plain = value.item()
+        # Python's moments are no finer than microseconds; of finer ones numpy gives a count.
+        return value.astype("datetime64[us]").item() if isinstance(plain, int) else plain
+    return value.item()
+
+
+def _number(value: float | Decimal) -> float | str:
+    if math.isnan(value):
+        return ""
+    if math.isinf(value):
+        raise ConfigError("A value to import is infinite, which REDCap has no number for.")
+    return str(value) if isinstance(value, Decimal) else value
 
 
 def _moment(value: datetime) -> str:

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,16 +19,21 @@ from redcap_dagster.api.encoding import (
     warn_of_broken,
 )
 from redcap_dagster.api.failure import Failure
+from redcap_dagster.api.json_text import parse_json
 from redcap_dagster.api.judge import unreadable
 from redcap_dagster.errors import ConfigError
 
 Row = dict[str, Any]
 
+_LARGEST_BLOCK_BYTES = (1 << 31) - 1
+
 Rows = TypeVar("Rows")
 Rows_co = TypeVar("Rows_co", covariant=True)
 
 Check = Callable[[Sequence[str], Callable[[str], Sequence[str]]], Failure | None]
-"""What is wrong with rows, from their column names and a way to one column's texts."""
+"""What is wrong with rows, from their column names and a way to one column's texts.
+
+No names say that there are no rows."""
 
 
 class Reader(Protocol[Rows_co]):
@@ -151,7 +155,10 @@ def read_json(body: bytes, call: Call) -> Any | Failure:
     if isinstance(value, Failure):
         return value
     found: Counter[str] = Counter()
-    mended = mend_rows(value, found)
+    try:
+        mended = mend_rows(value, found)
+    except RecursionError:
+        return unreadable(call)
     warn_of_broken(call.content, found)
     return mended
 
@@ -186,15 +193,16 @@ class _Table:
 
 def _load(text: str, call: Call) -> Any | Failure:
     try:
-        return json.loads(text)
+        return parse_json(text)
     except ValueError:
         return unreadable(call)
 
 
 def _check_dicts(rows: Any, check: Check) -> Failure | None:
-    if not isinstance(rows, list) or not rows:
+    if not isinstance(rows, list):
         return None
-    return check(list(rows[0]), lambda name: [str(row.get(name, "")) for row in rows])
+    names = list(rows[0]) if rows else []
+    return check(names, lambda name: [str(row.get(name, "")) for row in rows])
 
 
 def _check_table(table: _Table, check: Check | None) -> Failure | None:
@@ -207,6 +215,8 @@ def _read_text(text: str, call: Call) -> _Table | Failure:
         header = next(csv.reader(lines, delimiter=call.csv_delimiter, strict=True))
     except csv.Error:
         return unreadable(call)
+    if not header:
+        return unreadable(call)  # a blank line stands where the names should
     cells = _read_cells(text[lines.tell() :], len(header), call.csv_delimiter)
     if cells is not None:
         return _Table(header, cells)
@@ -223,10 +233,13 @@ def _read_cells(text: str, width: int, delimiter: str) -> pa.Table | None:
     names = [str(index) for index in range(width)]
     if not text:
         return pa.table({name: pa.array([], pa.string()) for name in names})
+    body = text.encode()
+    # One block, as a row must not lie across more than two of them; it costs nothing.
+    block_size = min(len(body) + 1, _LARGEST_BLOCK_BYTES)
     try:
         return arrow_csv.read_csv(
-            io.BytesIO(text.encode()),
-            read_options=arrow_csv.ReadOptions(column_names=names),
+            io.BytesIO(body),
+            read_options=arrow_csv.ReadOptions(column_names=names, block_size=block_size),
             parse_options=arrow_csv.ParseOptions(
                 delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=False
             ),

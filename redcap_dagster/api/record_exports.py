@@ -53,7 +53,7 @@ class Exports(ListExports[Rows]):
         The parameters are those of `redcap_dagster.api.records.RecordOptions`, documented there.
         An answer without rows names no columns: for a frame or a csv they are then asked for in
         three small requests more. Fields, records and row keys are compared with what was asked
-        as far as the answer tells them.
+        as far as the answer tells them; those of an answer in XML are not.
 
         Raises:
             ApiError: REDCap refused, or no answer could be believed.
@@ -99,8 +99,9 @@ class Exports(ListExports[Rows]):
             Rows of one batch, in REDCap's order. Nothing when there are no records.
 
         Raises:
-            ApiError: REDCap refused, no answer could be believed, or a record that was listed did
-                not come. Batches that were handed out before stay good.
+            ApiError: REDCap refused, no answer could be believed, a record that was listed did not
+                come (XML is not looked at for that), or the record ids are hashed for the token's
+                user. Batches that were handed out before stay good.
             ConfigError: An option cannot be sent.
         """
         record_id_field = self._lookup.record_id_field()
@@ -113,7 +114,7 @@ class Exports(ListExports[Rows]):
             fields = list(dict.fromkeys([record_id_field, *(names("fields", fields) or ())]))
         # Records that the caller names, or asks a part of, may rightly have no row.
         is_complete = is_listed and fields is None and options.get("events") is None
-        for batch in split_batches(record_ids, batch_size):
+        for batch in split_batches(list(record_ids), batch_size):
             asked: RecordOptions = {**options, "records": batch, "fields": fields}
             yield self._export_records(asked, record_id_field, is_complete=is_complete)
 
@@ -176,7 +177,8 @@ class Exports(ListExports[Rows]):
 
         def read(body: bytes) -> Rows | Failure:
             if call.wire_format == "csv" and not body.strip():
-                return self._reader.empty(self._plan_columns(options))
+                fault = check.without_rows()
+                return fault or self._reader.empty(self._plan_columns(options))
             return self._reader.read(body, call, (), check)
 
         return self._sender.send(call, read)

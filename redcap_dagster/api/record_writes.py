@@ -7,7 +7,7 @@ from typing import Any, Literal
 from redcap_dagster.api.call import Call, Need
 from redcap_dagster.api.failure import Failure
 from redcap_dagster.api.options import DELIMITERS, delimiter_word, one_of
-from redcap_dagster.api.parameters import Names, Value, build_pairs, names
+from redcap_dagster.api.parameters import Names, Value, build_pairs, filled, some_names
 from redcap_dagster.api.payload import Data, DataFormat, build_payload
 from redcap_dagster.api.readers import Row
 from redcap_dagster.api.records import CsvDelimiter, RecordType
@@ -132,15 +132,14 @@ class RecordWrites(Writes):
         Returns:
             Count of records.
         """
-        ids = names("records", records)
-        if ids is None:
+        if records is None:
             raise ConfigError("`records` must name the records to delete; there is no 'all'.")
         values: dict[str, Value] = {
             "action": "delete",
-            "records": ids,
+            "records": some_names("records", records),
             "arm": arm,
-            "instrument": instrument,
-            "event": event,
+            "instrument": filled("instrument", instrument),
+            "event": filled("event", event),
             "repeat_instance": repeat_instance,
             "delete_logging": None if delete_logging is None else int(delete_logging),
         }
@@ -159,8 +158,8 @@ class RecordWrites(Writes):
         """
         values: dict[str, Value] = {
             "action": "rename",
-            "record": record,
-            "new_record_name": new_record_name,
+            "record": filled("record", record),
+            "new_record_name": filled("new_record_name", new_record_name),
             "arm": arm,
         }
         return self._act("record", values) == 1

@@ -24,7 +24,8 @@ class RetryPolicy:
         first_wait_s: Longest wait before the second try.
         longest_wait_s: No wait of ours is longer.
         longest_retry_after_s: A server that asks for more than this is taken at its word: the
-            call fails now, and its error says how long to stay away.
+            call fails now, and its error says how long to stay away. Other clients of the machine
+            are held for an hour at most.
         sleep: Waits that many seconds, in place of a wait that `RedcapClient.until` can end.
         chance: Draws from [0, 1).
     """

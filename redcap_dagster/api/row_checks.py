@@ -3,6 +3,7 @@
 Only what can be known without the study's design is checked; `redcap_dagster.export` knows more.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,12 @@ REPEAT_INSTANCE = "redcap_repeat_instance"
 
 _OK = 200
 _SHOWN = 8
+_DIGEST = re.compile(r"[0-9a-f]{32,}")
+_HASHED = (
+    "the record ids are hashed for the token's user, so that batches by id cannot work, nor any "
+    "other request for records by id. Ask for all records in one request, or for a token whose "
+    "user may export the record id (User Rights)."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +46,11 @@ class RecordCheck:
         """What is wrong with the rows; None when nothing is, or nothing can be known.
 
         Args:
-            names: Columns of the answer.
+            names: Columns of the answer; none when it has no rows.
             column: Gives the texts of one column.
         """
+        if not names:
+            return self.without_rows()
         if self.options.get("raw_or_label_headers") == "label":
             return None
         id_column = self._id_column(names)
@@ -53,6 +62,10 @@ class RecordCheck:
             or self._find_other_records(ids)
             or self._find_repeated_rows(names, ids, column)
         )
+
+    def without_rows(self) -> Failure | None:
+        """What is wrong with an answer without rows."""
+        return self._find_other_records(())
 
     @property
     def _is_eav(self) -> bool:
@@ -93,17 +106,21 @@ class RecordCheck:
         if records is None:
             return None
         # REDCap's database takes ids that differ only in case for the same.
-        asked = {record_id.strip().casefold() for record_id in records}
+        asked = {str(record_id).strip().casefold() for record_id in records}
         came = {record_id.strip().casefold() for record_id in ids}
+        lacking = asked - came
+        # Hashed ids come in place of those asked for, or find nothing where they were listed.
+        seen = came or (asked if self.is_complete else frozenset())
+        if seen and lacking == asked and all(map(_DIGEST.fullmatch, seen)):
+            return Failure("record_ids_hashed", _HASHED, _OK)
         other = sum(record_id.strip().casefold() not in asked for record_id in ids)
         if other:
             sentence = f"the answer has {other} rows of records that were not asked for."
             return Failure("record_not_asked", sentence, _OK)
-        lacking = len(asked - came)
         if self.is_complete and lacking:
             return Failure(
                 "record_missing",
-                f"{lacking} of {len(asked)} asked records came back without a row. They were "
+                f"{len(lacking)} of {len(asked)} asked records came back without a row. They were "
                 "deleted or renamed meanwhile, or the server leaves records out.",
                 _OK,
             )

@@ -1,7 +1,7 @@
 """Where an API token comes from, when it is not given as text."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from redcap_dagster.api.api_token import check_variable_name
@@ -15,6 +15,21 @@ class SecretSource(Protocol):
 
     def read(self) -> str:
         """The secret. Its caller shows it to nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class GivenSecret:
+    """A secret that was handed over as text. Nothing prints it.
+
+    Attributes:
+        text: The secret.
+    """
+
+    text: str = field(repr=False)
+
+    def read(self) -> str:
+        """The secret."""
+        return self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +62,15 @@ class EnvironmentSecret:
                 "hold the API token, as REDCap's API page of the project shows it."
             )
         return os.environ[self.variable]
+
+
+def secret_source(given: str | SecretSource | None) -> SecretSource | None:
+    """Where to read what was given as a secret; None when it is neither text nor a source.
+
+    It does not raise, so that no traceback holds what was given.
+    """
+    if given is None:
+        return EnvironmentSecret()
+    if isinstance(given, str):
+        return GivenSecret(given)
+    return given if hasattr(given, "read") else None

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from io import BytesIO
-from threading import BoundedSemaphore, Event
+from threading import Event
 from typing import BinaryIO, TypeVar
 
 from redcap_dagster.api.api_token import ApiToken
@@ -16,6 +16,7 @@ from redcap_dagster.api.failure import Failure
 from redcap_dagster.api.judge import judge
 from redcap_dagster.api.notices import FailureNotices
 from redcap_dagster.api.retry import RetryPolicy
+from redcap_dagster.api.slots import Slots
 from redcap_dagster.api.stats import StatsCounter
 from redcap_dagster.api.transport import Transport
 from redcap_dagster.api.version import VERSION_CALL, KnownVersion, is_older, read_version
@@ -40,7 +41,7 @@ class Sender:
         known_version: The server's, once it was asked for.
         concurrency: Requests that may be on their way at once; None for as many as there are.
         slots: Held while one is, and not while a retry waits.
-        stopped: Once set, nothing is sent again, and who waits to do so gives up.
+        stopped: Once set, nothing is sent, and who waits to send something again gives up.
     """
 
     transport: Transport
@@ -58,7 +59,7 @@ class Sender:
         """The same, with at most so many requests on their way; itself where it has no more."""
         if self.concurrency is not None and self.concurrency <= requests:
             return self
-        return replace(self, concurrency=requests, slots=BoundedSemaphore(requests))
+        return replace(self, concurrency=requests, slots=Slots(requests))
 
     def send(self, call: Call, read: Callable[[bytes], Result | Failure]) -> Result:
         """Send a call until its answer can be believed, and return what it says.
@@ -136,10 +137,13 @@ class Sender:
         for need in call.needs:
             self.require(call.content, need)
         sent = 1
+        failed: Failure | None = None
         while True:
             outcome = attempt()
             if not isinstance(outcome, Failure):
                 return outcome
+            if outcome.reason == "stopped" and failed is not None:
+                raise failed.to_error(call.content, sent - 1, is_write=call.is_write)
             self.counter.add(failures=1)
             wait_s = self.policy.wait_s(outcome, sent)
             if call.is_write and not outcome.nothing_done:
@@ -148,11 +152,15 @@ class Sender:
                 # Raised here, after the `except` of the transport was left, on purpose: see
                 # failure.py.
                 raise outcome.to_error(call.content, sent, is_write=call.is_write)
+            failed = outcome
             sent += 1
 
     def _receive(self, call: Call, sink: BinaryIO) -> Answer | Failure:
         with self.slots:
             waited_s = self.budget.acquire()
+            if self.stopped.is_set():  # while it waited for its turn, or before
+                self.counter.add(waited_s=waited_s)
+                return Failure("stopped", "the client was stopped before the request was sent.")
             self.counter.add(requests=1, waited_s=waited_s)
             outcome = self.transport.post(call, self.api_token, sink)
             if isinstance(outcome, Answer):

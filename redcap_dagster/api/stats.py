@@ -3,6 +3,8 @@
 import threading
 from dataclasses import dataclass, replace
 
+from redcap_dagster.api.forks import renew_after_fork
+
 
 @dataclass(frozen=True, slots=True)
 class RequestStats:
@@ -27,8 +29,13 @@ class StatsCounter:
     """Adds up `RequestStats` from several threads."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._stats = RequestStats()
+        self.renew()
+        renew_after_fork(self)
+
+    def renew(self) -> None:
+        """Make the lock anew."""
+        self._lock = threading.Lock()
 
     @property
     def stats(self) -> RequestStats:

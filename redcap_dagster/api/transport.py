@@ -4,6 +4,7 @@ import errno
 import re
 import socket
 import ssl
+import traceback
 from collections.abc import Iterable, Iterator
 from email.utils import formatdate
 from functools import lru_cache
@@ -22,12 +23,15 @@ from redcap_dagster.api.api_token import ApiToken
 from redcap_dagster.api.body import HEAD_BYTES, Answer, BodyWatch
 from redcap_dagster.api.call import Call
 from redcap_dagster.api.failure import Failure, Reason
+from redcap_dagster.api.forks import renew_after_fork
 from redcap_dagster.errors import ConfigError
 
 _OK = 200
 _USER_AGENT = f"redcap-dagster/{version('redcap-dagster')}"
 _FORM_TYPE = "application/x-www-form-urlencoded"
 _NEEDS_NO_QUOTES = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
+_LENGTH = re.compile(r"[0-9]{1,18}")
+_CONNECTING = "urllib3.connection"
 _PIECE_BYTES = 256 * 1024
 _POOLED_CONNECTIONS = 32
 # More than servers and proxies hold back to count it.
@@ -83,6 +87,8 @@ _NO_TLS = (
 class Transport:
     """Sends POSTs to one URL over pooled connections. Safe to use from several threads.
 
+    A forked process opens connections of its own.
+
     Args:
         url: Checked URL of the API.
         verify: False, True, or the path of a bundle of certificates.
@@ -96,7 +102,15 @@ class Transport:
         self._url = url
         self._verify = verify
         self._timeout = (connect_timeout_s, read_timeout_s)
+        self._inherited: list[requests.Session] = []
         self._session = _open_session(url)
+        renew_after_fork(self)
+
+    def renew(self) -> None:
+        """Leave the connections to the process that opened them."""
+        # Kept, as a session that is dropped closes its sockets, which the other process still uses.
+        self._inherited.append(self._session)
+        self._session = _open_session(self._url)
 
     def post(self, call: Call, api_token: ApiToken, sink: BinaryIO) -> Answer | Failure:
         """Send one request; write the body of a 200 to `sink` as it comes.
@@ -122,7 +136,7 @@ class Transport:
                 verify=self._verify,
             ) as response:
                 return _receive(response, sink, is_file=call.wire_format == "file")
-        except requests.RequestException as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             return _failure_of(error)
 
     def close(self) -> None:
@@ -145,8 +159,15 @@ def parse_verify(*, verify_tls: bool, ca_bundle: str | Path | None) -> bool | st
     return str(ca_bundle)
 
 
+class _Session(requests.Session):
+    """Follows no redirect and does not look where one points: that is read by the judge."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - requests' name
+        return None
+
+
 def _open_session(url: str) -> requests.Session:
-    session = requests.Session()
+    session = _Session()
     session.headers["User-Agent"] = _USER_AGENT
     # A REDCap session cookie would make the server answer parallel requests one after another.
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -247,10 +268,10 @@ def _is_cut_short(response: requests.Response) -> bool:
 def _announced_bytes(response: requests.Response) -> int | None:
     announced = response.headers.get("Content-Length", "")
     chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
-    return int(announced) if announced.isdecimal() and not chunked else None
+    return int(announced) if _LENGTH.fullmatch(announced) and not chunked else None
 
 
-def _failure_of(error: requests.RequestException) -> Failure:
+def _failure_of(error: Exception) -> Failure:
     reason = _reason_of(error)
     if reason == "transport":
         name = type(error).__name__
@@ -260,7 +281,7 @@ def _failure_of(error: requests.RequestException) -> Failure:
     return Failure(reason, _SENTENCES[reason])
 
 
-def _reason_of(error: requests.RequestException) -> Reason:
+def _reason_of(error: Exception) -> Reason:
     by_class: tuple[tuple[type[requests.RequestException], Reason], ...] = (
         (requests.exceptions.ProxyError, "proxy"),
         (requests.exceptions.SSLError, "tls"),
@@ -268,7 +289,7 @@ def _reason_of(error: requests.RequestException) -> Reason:
         (requests.exceptions.ReadTimeout, "read_timeout"),
         (requests.exceptions.ContentDecodingError, "unreadable"),
     )
-    if _is_caused_by(error, ssl.SSLEOFError):
+    if isinstance(error, requests.exceptions.SSLError) and not _is_distrust(error):
         return "connection_lost"  # a server or proxy that went away, with TLS or without
     for kind, reason in by_class:
         if isinstance(error, kind):
@@ -284,6 +305,21 @@ def _reason_of(error: requests.RequestException) -> Reason:
     if isinstance(error, (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
         return "connection_lost"
     return "transport"
+
+
+def _is_distrust(error: requests.exceptions.SSLError) -> bool:
+    """Whether TLS failed before the request was sent, and not because the server went away."""
+    if _is_caused_by(error, ssl.SSLCertVerificationError):
+        return True
+    return not _is_caused_by(error, ssl.SSLEOFError) and any(map(_is_connecting, _causes(error)))
+
+
+def _is_connecting(error: BaseException) -> bool:
+    """Whether an error rose out of urllib3's making of a connection."""
+    return any(
+        frame.f_code.co_name == "connect" and frame.f_globals["__name__"] == _CONNECTING
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+    )
 
 
 def _is_caused_by(error: BaseException, kind: type[BaseException]) -> bool:

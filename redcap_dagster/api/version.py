@@ -6,18 +6,24 @@ from collections.abc import Callable
 
 from redcap_dagster.api.call import Call
 from redcap_dagster.api.failure import Failure
+from redcap_dagster.api.forks import renew_after_fork
 
 VERSION_CALL = Call("version", "text", takes_super_token=True)
 
-_VERSION = re.compile(r"\d+(?:\.\d+)+")
+_VERSION = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){1,9}")
 
 
 class KnownVersion:
     """A server's version, asked for at most once. Safe to share between threads."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._version = ""
+        self.renew()
+        renew_after_fork(self)
+
+    def renew(self) -> None:
+        """Make the lock anew."""
+        self._lock = threading.Lock()
 
     def get(self, ask: Callable[[], str]) -> str:
         """The version; `ask` is called when nobody has."""

@@ -1,16 +1,17 @@
 """What the methods that change something have in common: one call, one small answer."""
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from redcap_dagster.api.call import Call, Need
 from redcap_dagster.api.failure import Failure
+from redcap_dagster.api.json_text import parse_json
 from redcap_dagster.api.parameters import Value, build_pairs
 from redcap_dagster.api.payload import Data, DataFormat, Payload, build_payload
 from redcap_dagster.api.sender import Sender
 
+_COUNT = re.compile(r"[0-9]{1,18}")
 _XML_COUNT = re.compile(r"<count>\s*(\d+)\s*</count>")
 
 
@@ -80,7 +81,7 @@ def read_count(body: bytes) -> int | Failure:
     if isinstance(value, str):
         found = _XML_COUNT.search(value)
         value = found.group(1) if found else value.strip()
-    if isinstance(value, str) and value.isdecimal():
+    if isinstance(value, str) and _COUNT.fullmatch(value):
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value
@@ -91,6 +92,6 @@ def read_small_json(body: bytes) -> Any:
     """The value of a small JSON body, or its text where it is not JSON."""
     text = body.decode("utf-8", "replace")
     try:
-        return json.loads(text)
+        return parse_json(text)
     except ValueError:
         return text

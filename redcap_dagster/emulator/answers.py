@@ -139,6 +139,11 @@ def body_chunks(answer: Answer, body_format: str, delimiter: str = ",") -> Itera
     yield "".join(held).encode("utf-8", "surrogatepass")
 
 
+def csv_text(table: Table) -> str:
+    """Return a table as one csv."""
+    return "".join(_csv_pieces(table, ","))
+
+
 def _csv_pieces(table: Table, delimiter: str) -> Iterator[str]:
     special = _QUOTES_NEEDED if table.csv_quotes_blanks else r"\"\\\r\n"
     quoted = re.compile(f"[{special}{re.escape(delimiter)}]")

@@ -61,7 +61,25 @@ def _flat(value: Value) -> str:
     return value
 
 
+def csv_header(text: str, delimiter: str = ",") -> list[str]:
+    """Return the column names of a csv.
+
+    Raises:
+        RequestRefusedError: The text is no csv.
+    """
+    return _csv_lines(text, delimiter)[0]
+
+
 def _csv_rows(text: str, delimiter: str) -> list[IncomingRow]:
+    header, *lines = _csv_lines(text, delimiter)
+    if any(len(line) > len(header) for line in lines):
+        raise bad_format()
+    return [
+        dict(zip(header, line + [""] * (len(header) - len(line)), strict=True)) for line in lines
+    ]
+
+
+def _csv_lines(text: str, delimiter: str) -> list[list[str]]:
     reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), delimiter=delimiter)
     try:
         lines = [line for line in reader if any(cell.strip() for cell in line)]
@@ -69,13 +87,7 @@ def _csv_rows(text: str, delimiter: str) -> list[IncomingRow]:
         raise bad_format() from error
     if not lines:
         raise bad_format()
-    header = [name.strip() for name in lines[0]]
-    if any(len(line) > len(header) for line in lines):
-        raise bad_format()
-    return [
-        dict(zip(header, line + [""] * (len(header) - len(line)), strict=True))
-        for line in lines[1:]
-    ]
+    return [[name.strip() for name in lines[0]], *lines[1:]]
 
 
 def _json_rows(text: str, *, lone_object: bool) -> list[IncomingRow]:
@@ -88,12 +100,12 @@ def _json_rows(text: str, *, lone_object: bool) -> list[IncomingRow]:
         raw = [raw] if lone_object else []
     if not isinstance(raw, list) or not all(isinstance(row, dict) for row in raw):
         raise bad_format()
-    return [{name: _json_value(value) for name, value in row.items()} for row in raw]
+    return [{_json_text(name): _json_value(value) for name, value in row.items()} for row in raw]
 
 
 def _json_value(value: Any) -> Value:
     if isinstance(value, Mapping):
-        return {name: _json_text(inner) for name, inner in value.items()}
+        return {_json_text(name): _json_text(inner) for name, inner in value.items()}
     return _json_text(value)
 
 
@@ -102,9 +114,16 @@ def _json_text(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return str(int(value))
+    if isinstance(value, str) and not _is_whole(value):
+        raise bad_format()
     if isinstance(value, str | int | float):
         return str(value)
     raise bad_format()
+
+
+def _is_whole(text: str) -> bool:
+    """Whether no half of a character is in a text, which PHP takes for no JSON."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _xml_rows(text: str) -> list[IncomingRow]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
+_NUMBER = re.compile(r"[0-9]{1,18}")
 _INDEXED = re.compile(r"(?P<name>[^\[]+)\[(?P<index>[^\]]*)\]")
 
 
@@ -36,7 +37,7 @@ class Parameters:
                 self._texts[name] = value
             else:
                 array = self._arrays.setdefault(indexed["name"], {})
-                array[indexed["index"] or str(len(array))] = value
+                array[indexed["index"] or _next_index(array)] = value
 
     def __repr__(self) -> str:
         """Names only: values can hold a token or data."""
@@ -72,3 +73,8 @@ class Parameters:
     def __contains__(self, name: str) -> bool:
         """Whether the parameter was sent with a value."""
         return bool(self._texts.get(name)) or name in self._arrays
+
+
+def _next_index(array: Mapping[str, str]) -> str:
+    """Where PHP puts a value without an index: behind the greatest number there is."""
+    return str(max((int(index) for index in array if _NUMBER.fullmatch(index)), default=-1) + 1)

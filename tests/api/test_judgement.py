@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from redcap_dagster.api import RedcapClient
-from redcap_dagster.errors import AnswerError, ApiError, RequestRejectedError
+from redcap_dagster.errors import AnswerError, ApiError, RequestRejectedError, ServerError
 from tests.api.bad_answers import (
     CSV_CASES,
+    FATAL,
+    HTML,
     JSON_CASES,
     PATIENT,
     ROWS,
@@ -182,3 +184,74 @@ def test_the_servers_own_message_is_kept_for_the_callers_eyes(
 
     assert caught.value.server_message == "Record Sentinel-Smith is 7"
     assert "Record … is …." in str(caught.value)
+
+
+XML = '<?xml version="1.0" encoding="UTF-8" ?>'
+
+
+@pytest.mark.parametrize("return_format", ["xml", "odm", "json"])
+@pytest.mark.parametrize("body", [f"{XML}\n<data><x>1</x></data>", f"{XML}<items></items>"])
+def test_xml_of_an_external_module_is_no_page(
+    body: str, return_format: Any, client: RedcapClient, server: Any
+) -> None:
+    server.answers(server.http("14.7.3"), server.http(body))
+
+    assert client.call_external_module("p", "list", return_format=return_format) == body
+
+
+def test_xml_of_an_external_module_may_lack_its_declaration(
+    client: RedcapClient, server: Any
+) -> None:
+    server.answers(server.http("14.7.3"), server.http("<data/>"))
+
+    assert client.call_external_module("p", "list", return_format="xml") == "<data/>"
+
+
+@pytest.mark.parametrize("body", [HTML, f"{XML}\n{HTML}", f"{XML}<html></html>", "<div>Log in"])
+def test_a_page_in_the_place_of_an_external_module_is_a_page(
+    body: str, client: RedcapClient, server: Any
+) -> None:
+    server.answers(server.http("14.7.3"), server.http(body))
+
+    with pytest.raises(ServerError) as caught:
+        client.call_external_module("p", "list")
+
+    assert caught.value.reason == "page_instead_of_data"
+
+
+def test_a_count_of_an_import_may_come_as_xml(client: RedcapClient, server: Any) -> None:
+    server.answers(server.http(f"{XML}<count>3</count>"))
+
+    assert client.import_records([{"record_id": "1"}]).count == 3
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        "Pump showed Fatal error: occlusion",
+        "said {&quot;error&quot;:&quot;x&quot;}",
+        '<![CDATA[{"error":"x"}]]>',
+        "<![CDATA[<html> of a page]]>",
+        "Fatal error: Allowed memory size of 5 bytes exhausted",
+    ],
+)
+def test_a_note_in_xml_is_not_taken_for_a_failure(
+    note: str, client: RedcapClient, server: Any
+) -> None:
+    body = f"{XML}\n<records>\n<item><note>{note}</note></item>\n</records>\n"
+    server.answers(server.http(body))
+
+    assert client.xml.export_records() == body
+
+
+@pytest.mark.parametrize("is_whole", [False, True])
+def test_php_that_dies_after_xml_is_named(
+    is_whole: bool, client: RedcapClient, server: Any
+) -> None:
+    rows = f"{XML}\n<records>\n<item><note>x</note></item>\n" + "</records>" * is_whole
+    server.answers(server.http(rows + FATAL))
+
+    with pytest.raises(ServerError) as caught:
+        client.xml.export_records()
+
+    assert caught.value.reason == "out_of_memory"

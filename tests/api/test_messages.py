@@ -3,6 +3,7 @@
 import pytest
 
 from redcap_dagster.api.body import TAIL_BYTES, BodyWatch
+from redcap_dagster.api.call import Call
 from redcap_dagster.api.judge import retry_after_s
 from redcap_dagster.api.messages import find_error_message, showable
 
@@ -39,6 +40,31 @@ def test_a_message_known_to_hold_names_only_is_shown_as_it_is(message: str) -> N
 )
 def test_in_any_other_message_what_may_be_data_is_masked(message: str, shown: str) -> None:
     assert showable(message, ASKED) == shown
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        '[{"record_id":"1","name":"first\\nM\\u00fcller \\ud835\\udc00da"}]',
+        '[{"record_id":"1","name":"M\u00fcller","first":"\U0001d400da"}]',
+        "<records><item><name>M&#252;ller</name><first>&#x1d400;da</first></item></records>",
+        "record_id,name,first\n1,M\u00fcller,\U0001d400da\n",
+    ],
+)
+def test_words_of_the_data_are_masked_however_they_were_written(data: str) -> None:
+    call = Call("record", "text", (("data", data),))
+
+    message = "M\u00fcller is too long, and \U0001d400DA too short"
+    assert showable(message, call.asked_words()) == "… is too long, and … too short"
+
+
+@pytest.mark.parametrize("name", ["users[0]", "user", "records[12]", "filterLogic"])
+def test_names_of_people_are_masked(name: str) -> None:
+    call = Call("user", "text", ((name, "jsmith"),))
+
+    assert showable("The user jsmith is not there", call.asked_words()) == (
+        "The user … is not there"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """When a request is sent again, and how many are sent in a minute. No clock but the test's."""
 
+import errno
 import gc
 import logging
 import multiprocessing
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from redcap_dagster.api import MachineBudget, RequestLedger, RetryPolicy
-from redcap_dagster.api.budget import FOLDER_VARIABLE, machine_budget
+from redcap_dagster.api.budget import FOLDER_VARIABLE, LONGEST_PAUSE_S, machine_budget
 from redcap_dagster.api.failure import Failure
 from redcap_dagster.errors import ConfigError
 
@@ -117,6 +118,47 @@ def test_a_clock_that_is_set_back_blocks_nobody_for_long(
     clock.now -= 500
 
     assert ledger.acquire(1) == pytest.approx(0.001)
+
+
+@pytest.mark.parametrize("text", [b"", b"12", b"soon", b"nan", b"inf", b"-inf", b"\xff"])
+def test_a_pause_that_was_half_written_stops_nobody(
+    text: bytes, tmp_path: Path, ledger: RequestLedger, clock: Clock
+) -> None:
+    ledger.hold_off(5)
+    (held,) = tmp_path.glob("*.held")
+    held.write_bytes(text)
+
+    assert ledger.acquire(5) == 0.0
+    ledger.hold_off(5)
+    assert ledger.acquire(5) == pytest.approx(5)
+    assert clock.slept == pytest.approx([5])
+
+
+def test_a_pause_is_written_whole_or_not_at_all(
+    tmp_path: Path, ledger: RequestLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.hold_off(5)
+
+    def full_disk(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full_disk)
+    with pytest.raises(ConfigError, match="cannot be used: No space left"):
+        ledger.hold_off(50)
+    assert ledger.acquire(5) == pytest.approx(5)
+    assert {file.suffix for file in tmp_path.iterdir()} <= {".held", ".lock", ".sqlite"}
+
+
+def test_a_pause_does_not_outlast_a_clock_that_is_set_back_by_a_year(
+    ledger: RequestLedger, clock: Clock
+) -> None:
+    clock.now += 365 * 86400
+    ledger.hold_off(LONGEST_PAUSE_S + 1)
+    assert ledger.acquire(5) == pytest.approx(LONGEST_PAUSE_S)
+    ledger.hold_off(5)
+    clock.now -= 365 * 86400
+
+    assert ledger.acquire(5) == pytest.approx(0.0, abs=0.01)
 
 
 class NoRoomError(Exception):

@@ -196,6 +196,65 @@ def test_a_listed_record_that_does_not_come_is_missed(client: RedcapClient, serv
     assert caught.value.reason == "record_missing"
 
 
+@pytest.mark.parametrize("view", ["dicts", "frames", "csv", "json"])
+def test_a_batch_that_is_lost_whole_is_missed(view: str, client: RedcapClient, server: Any) -> None:
+    asked = {
+        "dicts": client,
+        "frames": client.frames,
+        "csv": client.csv,
+        "json": client.json,
+    }[view]
+    server.answers(
+        server.http(json.dumps(METADATA)),
+        server.http("[]"),
+        server.http('[{"record_id":"1"},{"record_id":"2"}]'),
+        server.http("\n" if view in {"frames", "csv"} else "[]"),
+    )
+
+    with pytest.raises(AnswerError, match="2 of 2 asked records came back without a row") as caught:
+        list(asked.iter_records())
+    assert (caught.value.reason, caught.value.attempts) == ("record_missing", 3)
+
+
+@pytest.mark.parametrize("note_bytes", [1_100_000, 3_000_000])
+def test_a_row_of_megabytes_is_a_row(note_bytes: int, client: RedcapClient, server: Any) -> None:
+    note = "n" * note_bytes
+    server.answers(server.http(f"record_id,a,b\n1,{note},{note}\n2,,\n"))
+
+    frame = client.frames.export_records()
+
+    assert frame.to_dict("list") == {"record_id": ["1", "2"], "a": [note, ""], "b": [note, ""]}
+
+
+HASH = "0cc175b9c0f1b6a831c399e269772661"
+
+
+def test_hashed_record_ids_are_named_where_batches_find_nothing(
+    client: RedcapClient, server: Any
+) -> None:
+    server.answers(
+        server.http(json.dumps(METADATA)),
+        server.http("[]"),
+        server.http(json.dumps([{"record_id": HASH}])),
+        server.http("[]"),
+    )
+
+    with pytest.raises(AnswerError, match="batches by id cannot work") as caught:
+        list(client.iter_records())
+    assert (caught.value.reason, caught.value.attempts) == ("record_ids_hashed", 1)
+    assert HASH not in str(caught.value)
+
+
+def test_hashed_record_ids_are_named_where_the_asked_ones_come_as_others(
+    client: RedcapClient, server: Any
+) -> None:
+    server.answers(server.http(json.dumps([{"record_id": HASH}])))
+
+    with pytest.raises(AnswerError, match="ids are hashed for the token's user") as caught:
+        client.export_records(records=["1"])
+    assert (caught.value.reason, caught.value.attempts) == ("record_ids_hashed", 1)
+
+
 def test_frames_are_made_by_read_csv_with_the_callers_options(
     client: RedcapClient, server: Any
 ) -> None:

@@ -1,7 +1,11 @@
 """What an import of records sends, what comes of it, and what is said of one that is refused."""
 
+import csv
 import datetime as dt
+import io
 import json
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -9,7 +13,7 @@ import pandas as pd
 import pytest
 
 from redcap_dagster.api import ImportedRecords, ImportFinding, RedcapClient
-from redcap_dagster.errors import ImportRejectedError, RequestRejectedError
+from redcap_dagster.errors import ConfigError, ImportRejectedError, RequestRejectedError
 
 ROW = [{"record_id": "1", "age": 7}]
 
@@ -116,6 +120,83 @@ def test_dicts_go_out_as_json_and_frames_as_csv(client: RedcapClient, server: An
         "record_id,age,born,seen,at,ok,gone,nan,note\n"
         '001,7,2020-01-02,2020-01-02 03:04:05,03:04:00,1,,,"a\nb, ü"\n'
     )
+
+
+def test_cells_of_a_frame_come_back_as_they_were(client: RedcapClient, server: Any) -> None:
+    server.answers(server.http('{"count": 1}'))
+    notes = ["one\rtwo", "a\r\nb", 'says "x"', "a;b", "ends in \\", " blank ", ""]
+    frame = pd.DataFrame({"record_id": [str(index) for index in range(7)], "note": notes})
+
+    client.import_records(frame, csv_delimiter=";")
+    client.import_records(frame[["note"]])
+
+    both, alone = (dict(request)["data"] for request in server.requests)
+    lines = csv.reader(io.StringIO(both, newline=""), delimiter=";", strict=True)
+    assert list(lines) == [["record_id", "note"], *map(list, frame.to_numpy())]
+    assert "4;ends in \\\n" in both  # PHP takes \\" for a quote within a cell
+    assert list(csv.reader(io.StringIO(alone, newline="")))[-1] == [""]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (np.datetime64("2024-01-02T03:04:05", "ns"), "2024-01-02 03:04:05"),
+        (np.datetime64("2024-01-02T03:04"), "2024-01-02 03:04:00"),
+        (np.datetime64("2024-01-02"), "2024-01-02"),
+        (np.datetime64("NaT"), ""),
+        (np.timedelta64("NaT"), ""),
+        (Decimal("1.50"), "1.50"),
+        (Decimal("NaN"), ""),
+        (np.float32("nan"), ""),
+        (np.bool_(True), 1),
+        (np.str_("a"), "a"),
+    ],
+)
+def test_what_is_plain_is_written_as_redcap_reads_it(
+    value: Any, text: Any, client: RedcapClient, server: Any
+) -> None:
+    server.answers(server.http('{"count": 1}'))
+
+    client.import_records([{"record_id": "1", "a": value}])
+    client.import_records(pd.DataFrame({"record_id": ["1"], "a": pd.Series([value], dtype=object)}))
+
+    dicts, frame = (dict(request)["data"] for request in server.requests)
+    assert json.loads(dicts) == [{"record_id": "1", "a": text}]
+    assert frame == f"record_id,a\n1,{text}\n"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.timedelta64(5, "ns"),
+        dt.timedelta(5),
+        float("inf"),
+        np.float64("-inf"),
+        Decimal("Infinity"),
+        1j,
+        Fraction(1, 3),
+        ["a"],
+        np.array([1, 2]),
+        b"a",
+    ],
+)
+@pytest.mark.parametrize("is_frame", [False, True])
+def test_what_redcap_cannot_read_is_refused(
+    value: Any, is_frame: bool, client: RedcapClient, server: Any
+) -> None:
+    rows = [{"record_id": "1", "a": value}]
+
+    with pytest.raises(ConfigError, match="A value to import is"):
+        client.import_records(pd.DataFrame(rows) if is_frame else rows)
+    assert server.requests == []
+
+
+def test_rights_in_a_frame_are_written_as_csv_has_them(client: RedcapClient, server: Any) -> None:
+    server.answers(server.http("1"))
+
+    client.import_users(pd.DataFrame([{"username": "u", "forms": {"demo": 1, "visit": 2}}]))
+
+    assert dict(server.requests[0])["data"] == 'username,forms\nu,"demo:1,visit:2"\n'
 
 
 FINDINGS = (

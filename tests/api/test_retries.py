@@ -10,7 +10,7 @@ import pytest
 
 from redcap_dagster.api import RedcapClient, RetryPolicy
 from redcap_dagster.api.notices import FailureNotices
-from redcap_dagster.errors import RateLimitedError, ServerError
+from redcap_dagster.errors import RateLimitedError, ServerError, TransportError
 from tests.api.bad_answers import HTML, ROWS, TOKEN
 
 
@@ -94,3 +94,49 @@ def test_a_wait_longer_than_anyone_waits_is_told_to_the_caller(
         client.export_version()
 
     assert (caught.value.retry_after_s, caught.value.attempts, waits) == (86400.0, 1, [])
+
+
+class BudgetThatStops:
+    """Lets requests go, and stops the client while the last of them waits."""
+
+    def __init__(self, requests: int) -> None:
+        self.stopped = threading.Event()
+        self._left = requests
+
+    def acquire(self) -> float:
+        """Wait half a second, which nobody does."""
+        self._left -= 1
+        if not self._left:
+            self.stopped.set()
+        return 0.5
+
+    def hold_off(self, seconds: float) -> None:
+        """Nobody asks for a pause."""
+
+
+def test_a_client_that_is_stopped_while_it_waits_for_its_turn_sends_nothing(
+    make_client: Any, server: Any
+) -> None:
+    budget = BudgetThatStops(1)
+    client = make_client(budget=budget).until(budget.stopped)
+
+    with pytest.raises(TransportError, match="was stopped before") as caught:
+        client.import_records([{"record_id": "1"}])
+
+    assert (caught.value.reason, caught.value.attempts) == ("stopped", 1)
+    assert "look before" not in str(caught.value)
+    assert server.requests == []
+    assert (client.stats.requests, client.stats.waited_s) == (0, 0.5)
+
+
+def test_a_client_that_is_stopped_before_a_retry_says_why_it_failed(
+    make_client: Any, server: Any
+) -> None:
+    budget = BudgetThatStops(2)
+    server.answers(server.http(HTML, 502))
+
+    with pytest.raises(ServerError) as caught:
+        make_client(budget=budget).until(budget.stopped).export_version()
+
+    assert (caught.value.reason, caught.value.attempts) == ("server_error", 1)
+    assert len(server.requests) == 1

@@ -3,6 +3,7 @@
 import errno
 import io
 import logging
+import os
 import shutil
 import socket
 import ssl
@@ -161,9 +162,13 @@ def certificate(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture
-def tls_url(certificate: Path) -> Iterator[str]:
-    """A server of one version number with that certificate."""
+NO_TLS_RECORD = b"HTTP/1.1 502 Bad Gateway\r\n\r\n"
+
+
+@pytest.fixture(params=["15.0.0"])
+def tls_url(certificate: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A server with that certificate: of one version number, or whose TLS breaks afterwards."""
+    broken = {"before the answer": b"", "within the answer": b"HTTP/1.1 200 OK\r\n\r\n15"}
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate / "both.pem")
     listener = socket.create_server(("127.0.0.1", 0))
@@ -177,6 +182,10 @@ def tls_url(certificate: Path) -> Iterator[str]:
             try:
                 with context.wrap_socket(connection, server_side=True) as secure:
                     read_request(secure, b"")
+                    if request.param in broken:
+                        secure.sendall(broken[request.param])
+                        os.write(secure.fileno(), NO_TLS_RECORD)  # past the TLS
+                        continue
                     secure.sendall(
                         b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\n15.0.0"
                     )
@@ -195,6 +204,23 @@ def test_a_certificate_nobody_signed_is_refused_and_not_retried(
 
     assert (error.reason, error.attempts) == ("tls", 1)
     assert "ca_bundle" in str(error)
+
+
+@pytest.mark.parametrize("tls_url", ["before the answer", "within the answer"], indirect=True)
+def test_tls_that_breaks_after_the_request_leaves_doubt_of_a_change(
+    make_client: Any, tls_url: str, certificate: Path
+) -> None:
+    client = make_client(api_url=tls_url, ca_bundle=certificate / "certificate.pem")
+
+    error = _fails(client)
+    assert (error.reason, error.attempts, error.retryable) == ("connection_lost", 3, True)
+    with pytest.raises(TransportError, match="look before sending it again") as caught:
+        client.import_records([{"record_id": "1"}])
+    assert (caught.value.reason, caught.value.attempts, caught.value.retryable) == (
+        "connection_lost",
+        1,
+        False,
+    )
 
 
 def test_a_certificate_in_the_bundle_is_trusted(

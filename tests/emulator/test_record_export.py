@@ -66,6 +66,11 @@ def test_csv_is_ordered_by_number_and_quoted_like_php(classic: str, ask: Any) ->
     )
 
 
+def test_an_array_goes_on_after_its_greatest_index(classic: str, ask: Any) -> None:
+    sent = {"records[1]": "2", "records[]": "10", "fields[]": "record_id"}
+    assert ask(classic, "record", **sent).text == "record_id\n2\n10\n"
+
+
 def test_json_holds_texts_with_php_slashes(classic: str, ask: Any) -> None:
     answer = ask(classic, "record", format="json", records="2")
     assert answer.headers["content-type"] == "application/json; charset=utf-8"

@@ -248,7 +248,50 @@ def test_what_does_not_belong_is_refused(token: str, send: Any, data: str, messa
 
 
 @pytest.mark.parametrize(
-    ("body_format", "data"), [("json", "id,name"), ("xml", "{}"), ("csv", " ")]
+    ("data", "message"),
+    [
+        (
+            "zz,yy\n",
+            "The following fields were not found in the project as real data fields: zz, yy",
+        ),
+        (
+            '{"id":"1"}',
+            'The following fields were not found in the project as real data fields: {"id":"1"}',
+        ),
+        ("name\n", "The data being imported must hold the record ID field 'id'."),
+        ("name,id\nAnn,7\n", "The data being imported must begin with the record ID field 'id'."),
+    ],
+)
+def test_a_header_is_judged_without_rows_too(
+    token: str, send: Any, data: str, message: str
+) -> None:
+    assert send(token, data) == (400, f"ERROR: {message}")
+
+
+def test_a_header_alone_of_known_fields_imports_nothing(token: str, send: Any) -> None:
+    assert send(token, "id,name\n") == (200, "0")
+
+
+def test_rows_of_json_begin_with_the_record_id(token: str, ask: Any) -> None:
+    answer = ask(token, "record", format="json", data='[{"name":"Ann","id":"7"}]')
+    assert answer.status_code == 400
+
+
+def test_ids_in_csv_are_quoted_as_phps_are(token: str, ask: Any) -> None:
+    data = json.dumps([{"id": 'x,y"z'}, {"id": "a b"}, {"id": "7"}])
+    answer = ask(token, "record", format="json", data=data, returnContent="ids", returnFormat="csv")
+    assert answer.text == 'id\n"x,y""z"\n"a b"\n7\n'
+
+
+@pytest.mark.parametrize(
+    ("body_format", "data"),
+    [
+        ("json", "id,name"),
+        ("xml", "{}"),
+        ("csv", " "),
+        ("json", '[{"id":"7","name":"\\ud800"}]'),
+        ("json", '[{"id":"7","\\udc00":"x"}]'),
+    ],
 )
 def test_data_in_another_format_is_refused(
     token: str, ask: Any, body_format: str, data: str

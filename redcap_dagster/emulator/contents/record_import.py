@@ -5,12 +5,12 @@ import sqlite3
 from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
-from redcap_dagster.emulator.answers import XML_HEAD, Text
+from redcap_dagster.emulator.answers import XML_HEAD, Table, Text, csv_text
 from redcap_dagster.emulator.contents.call import ODM, Call
 from redcap_dagster.emulator.contents.odm_import import odm_lines
 from redcap_dagster.emulator.contents.rights import require_right
 from redcap_dagster.emulator.errors import RequestRefusedError
-from redcap_dagster.emulator.incoming import incoming_rows, text_rows
+from redcap_dagster.emulator.incoming import csv_header, incoming_rows, text_rows
 from redcap_dagster.emulator.records.calculated import Calculator
 from redcap_dagster.emulator.records.changes import OpenRecord, RecordChanges
 from redcap_dagster.emulator.records.import_rows import (
@@ -38,8 +38,8 @@ def import_records(call: Call) -> Text:
     numbered = parameters.flag("forceAutoNumber")
     if returned == "auto_ids" and not numbered:
         raise RequestRefusedError("returnContent=auto_ids needs forceAutoNumber=true")
-    lines = _lines(call, is_eav=is_eav)
-    rows = ImportReader(call.design, date_format, call.user.data_access_group).read(lines)
+    reader = ImportReader(call.design, date_format, call.user.data_access_group)
+    rows = reader.read(_lines(call, is_eav=is_eav), () if is_eav else _header(call))
     with call.store.writing() as connection:
         names = _Import(call, connection, overwrite=overwrite).write(rows, numbered=numbered)
     if parameters.flag("backgroundProcess"):
@@ -54,6 +54,13 @@ def _lines(call: Call, *, is_eav: bool) -> list[dict[str, str]]:
     data = call.parameters.text("data")
     lines = text_rows(incoming_rows(data, call.body_format, call.delimiter, lone_object=False))
     return flat_lines(lines, call.design.record_id_field) if is_eav else lines
+
+
+def _header(call: Call) -> list[str]:
+    """Return the names above the rows of a csv, which may have none below them."""
+    if call.body_format != "csv":
+        return []
+    return csv_header(call.parameters.text("data"), call.delimiter)
 
 
 class _Import:
@@ -117,7 +124,7 @@ def _returned(call: Call, returned: str, names: dict[str, str]) -> Text:
         count = str(len(names))
         return _answer(call, {"json": f'{{"count": {count}}}', "csv": count}, "count", count)
     listed = [f"{new},{old}" if returned == "auto_ids" else new for new, old in names.items()]
-    csv = "\n".join(["id", *(f'"{name}"' if "," in name else name for name in listed)]) + "\n"
+    csv = csv_text(Table(["id"], [[name] for name in listed]))
     body = json.dumps(listed, ensure_ascii=False, separators=(",", ":")).replace("/", "\\/")
     inner = "".join(f"<id>{escape(name)}</id>" for name in listed)
     if call.return_format == "xml":

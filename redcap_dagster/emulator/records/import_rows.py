@@ -70,25 +70,40 @@ class ImportReader:
         self._groups = {group.unique_name for group in design.groups}
         self._problems: list[str] = []
 
-    def read(self, lines: Sequence[Mapping[str, str]]) -> list[ImportRow]:
+    def read(
+        self, lines: Sequence[Mapping[str, str]], header: Sequence[str] = ()
+    ) -> list[ImportRow]:
         """Return the rows of flat lines.
+
+        Args:
+            lines: The lines, by column name.
+            header: Names that stand above the lines, where there is a line of names.
 
         Raises:
             RequestRefusedError: A column or value does not fit; one line of the message each.
         """
-        names = dict.fromkeys(name for line in lines for name in line)
-        id_field = self._design.record_id_field
-        if lines and any(id_field not in line for line in lines):
-            raise RequestRefusedError(
-                f"The data being imported must hold the record ID field '{id_field}'."
-            )
+        names = dict.fromkeys([*header, *(name for line in lines for name in line)])
         refuse_unknown(self._design, names, self._columns)
+        for line in (*([header] if header else []), *lines):
+            self._require_record_id(line)
         if self._user_group and GROUP in names:
             raise RequestRefusedError("Illegal use of 'redcap_data_access_group' field!")
         rows = [self._row(line) for line in lines]
         if self._problems:
             raise RequestRefusedError("\n".join(dict.fromkeys(self._problems)))
         return rows
+
+    def _require_record_id(self, names: Iterable[str]) -> None:
+        id_field = self._design.record_id_field
+        place = list(names).index(id_field) if id_field in names else None
+        if place:
+            raise RequestRefusedError(
+                f"The data being imported must begin with the record ID field '{id_field}'."
+            )
+        if place is None:
+            raise RequestRefusedError(
+                f"The data being imported must hold the record ID field '{id_field}'."
+            )
 
     def _row(self, line: Mapping[str, str]) -> ImportRow:
         record_id = line[self._design.record_id_field].strip()
