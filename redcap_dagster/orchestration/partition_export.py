@@ -116,7 +116,7 @@ class PartitionExport:
                 mark = self._checks.mark()
                 # On their way while the tables are laid out.
                 pieces = gather_chunks(export.chunks(looks_ahead=True))
-                with self._open_writer() as writer:
+                with self._open_writer(self._selection.events) as writer:
                     self._write_own(writer, own)
                     telling.begin("records")
                     self._write_export(writer, export, pieces, telling)
@@ -158,14 +158,10 @@ class PartitionExport:
         """Whether all instruments are exported, so that rules about whole records are judged."""
         return len(self._instruments) == len(self._step.live.instruments)
 
-    def _open_writer(self) -> ExtractWriter:
+    def _open_writer(self, events: Collection[str] | None = None) -> ExtractWriter:
         step = self._step
         return ExtractWriter(
-            self._shelf,
-            step.live,
-            self._specs,
-            screen=step.deidentifier,
-            events=self._selection.events,
+            self._shelf, step.live, self._specs, screen=step.deidentifier, events=events
         )
 
     def _open_export(self, progress: ExportProgress) -> StudyExport:
