@@ -31,13 +31,18 @@ class Parameters:
         self.uploads = uploads or {}
         self._texts: dict[str, str] = {}
         self._arrays: dict[str, dict[str, str]] = {}
+        behind: dict[str, int] = {}  # where PHP puts a value without an index
         for name, value in pairs:
             indexed = _INDEXED.fullmatch(name)
             if indexed is None:
                 self._texts[name] = value
             else:
                 array = self._arrays.setdefault(indexed["name"], {})
-                array[indexed["index"] or _next_index(array)] = value
+                index = indexed["index"] or str(behind.get(indexed["name"], 0))
+                array[index] = value
+                if _NUMBER.fullmatch(index):
+                    last = max(int(index) + 1, behind.get(indexed["name"], 0))
+                    behind[indexed["name"]] = last
 
     def __repr__(self) -> str:
         """Names only: values can hold a token or data."""
@@ -73,8 +78,3 @@ class Parameters:
     def __contains__(self, name: str) -> bool:
         """Whether the parameter was sent with a value."""
         return bool(self._texts.get(name)) or name in self._arrays
-
-
-def _next_index(array: Mapping[str, str]) -> str:
-    """Where PHP puts a value without an index: behind the greatest number there is."""
-    return str(max((int(index) for index in array if _NUMBER.fullmatch(index)), default=-1) + 1)
