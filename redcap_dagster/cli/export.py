@@ -129,8 +129,8 @@ def describe_extract(extract: PublishedExtract, shelf: Location) -> Iterator[str
     )
     rejected = facts["conservation"]["cells_rejected"]
     if rejected:
-        verb = "value does" if rejected == 1 else "values do"
-        yield f"{rejected:,} {verb} not fit the field; see rejected_values."
+        misfits = "does not fit its field" if rejected == 1 else "do not fit their fields"
+        yield f"{counted(rejected, 'value')} {misfits}; see rejected_values."
     if not facts["request"]["is_whole"]:
         yield f"This is a part of the study: {_part(facts['request'])}."
     if export["batches_resumed"]:
