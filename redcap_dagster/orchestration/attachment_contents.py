@@ -6,7 +6,6 @@
     attachments/ab/ab12….unnamed-20261122T080000Z    since when no row was found to name it
 """
 
-import hashlib
 import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -18,12 +17,11 @@ from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO, TypeVar, cast
 from uuid import uuid4
 
-from redcap_dagster.tables import Location
+from redcap_dagster.tables import Location, file_sha256
 
 Told = TypeVar("Told")
 
 _RUN_LASTS_AT_MOST = timedelta(days=1)
-_READ_BYTES = 1 << 20
 _MARK = ".unnamed-"
 _STAMP = "%Y%m%dT%H%M%SZ"
 
@@ -58,7 +56,7 @@ class AttachmentContents:
         with self._part() as part:
             with _CappedFile(part, largest_bytes) as file:
                 told = write(cast("BinaryIO", file))  # in all that streaming needs
-            digest = _sha256(part)
+            digest = file_sha256(part)
             self._put(part, self.place(digest))
         for mark in self.place(digest).parent.glob(f"{digest}{_MARK}*"):
             mark.unlink(missing_ok=True)
@@ -127,14 +125,6 @@ def _marked_at(mark: Location) -> datetime:
 def _remove(paths: Collection[Location]) -> None:
     for path in paths:
         path.unlink(missing_ok=True)  # another run may be at it too
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(_READ_BYTES):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 class _CappedFile(RawIOBase):
