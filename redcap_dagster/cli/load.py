@@ -47,8 +47,10 @@ def run_load(options: argparse.Namespace) -> int:
         ConfigError: No destination was named, or one with a password.
         TableError: Nothing is published there, or it could not be loaded.
     """
+    # Where `export` says that the tables are: the shelf is one up.
+    place = options.place.rstrip("/").removesuffix("/current")
     loaded = load_study(
-        options.place,
+        place,
         Destination(_url(options.to), options.schema),
         tables=options.tables,
         schema_changes=options.schema_changes,

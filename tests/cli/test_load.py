@@ -104,6 +104,15 @@ def test_a_part_of_a_study_takes_the_place_of_the_whole_only_where_that_is_said(
     assert capsys.readouterr().out == "part.visits: 1 rows\n"
 
 
+def test_the_folder_that_export_names_is_the_studys(
+    publish: Publish, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish(visits=["1", "2"])
+    command = ["load", "data/my_study/current/", "--to", "duckdb:///data/warehouse.duckdb"]
+    assert main(command) == 0
+    assert capsys.readouterr().out == "redcap.visits: 2 rows\n"
+
+
 def test_buckets_that_were_never_published_are_missed(
     publish: Publish, capsys: pytest.CaptureFixture[str]
 ) -> None:
