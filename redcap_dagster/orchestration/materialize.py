@@ -8,6 +8,7 @@ import dagster as dg
 
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.export import ExportSettings, read_design
+from redcap_dagster.extract import refuse_another_project
 from redcap_dagster.orchestration.change_days import ChangeDayExport
 from redcap_dagster.orchestration.check_of_partition import evaluation_of_partition
 from redcap_dagster.orchestration.handed_over import value_of_output
@@ -29,7 +30,7 @@ from redcap_dagster.orchestration.step_checks import StepChecks
 from redcap_dagster.orchestration.study import StudyAssets
 from redcap_dagster.orchestration.translator import RedcapTableProps
 from redcap_dagster.project import DesignChange, RedcapProject, check_same_project, diff_projects
-from redcap_dagster.tables import open_shelf
+from redcap_dagster.tables import find_extracts, open_shelf
 
 Plan: TypeAlias = Sequence[tuple[str | None, Sequence[dg.AssetKey]]]
 RedcapEvent: TypeAlias = dg.MaterializeResult[Any] | dg.AssetCheckResult | dg.AssetCheckEvaluation
@@ -85,6 +86,7 @@ def _publish_all(step: Step, plan: Plan, own_tables: OwnTables) -> list[Publishe
 
 def _publish(step: Step, plan: Plan, own_tables: OwnTables) -> Iterator[PublishedPartition]:
     """Publish what was planned, partition by partition."""
+    _refuse_another_project(step, plan)
     together = StepChecks(step)
     for partition_key, keys in plan:
         feeds = [key for key in keys if step.kind_of(key) == RECORD_CHANGES]
@@ -98,6 +100,14 @@ def _publish(step: Step, plan: Plan, own_tables: OwnTables) -> Iterator[Publishe
             published = export.publish(own_tables)
             if published is not None:
                 yield published
+
+
+def _refuse_another_project(step: Step, plan: Plan) -> None:
+    """Two studies in one place would be mixed, table by table: its own shelf tells it, too."""
+    keys = dict.fromkeys([None, *(partition_key for partition_key, _ in plan)])
+    shelves = [step.study.shelf(key) for key in keys]
+    for shelf, last in zip(shelves, find_extracts(shelves), strict=True):
+        refuse_another_project(shelf, last, step.live)
 
 
 def _log_design_changes(

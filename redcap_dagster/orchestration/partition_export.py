@@ -8,7 +8,7 @@ import dagster as dg
 import pyarrow as pa
 
 from redcap_dagster.export import ExportProgress, RecordSelection, StudyExport, spool_folder
-from redcap_dagster.extract import ExportFacts, Telling, refuse_another_project
+from redcap_dagster.extract import ExportFacts, Telling
 from redcap_dagster.orchestration.fences import fence_fact
 from redcap_dagster.orchestration.kinds import RECORD_KINDS
 from redcap_dagster.orchestration.own_tables import OwnTables
@@ -24,7 +24,6 @@ from redcap_dagster.tables import (
     PublishedExtract,
     TableOptions,
     TableSpec,
-    find_extract,
     gather_chunks,
     plan_records_table,
     plan_tables,
@@ -89,7 +88,6 @@ class PartitionExport:
         Raises:
             RedcapDagsterError: It could not be done; what readers see is unchanged.
         """
-        self._refuse_another_project()
         own = own_tables.read(self._partition_key, self._keys)
         if not own and not any(item.kind in RECORD_KINDS for item in self._props):
             return None
@@ -133,12 +131,6 @@ class PartitionExport:
                     export.progress.records_read_again,
                 )
                 self._checks.go_back(mark)
-
-    def _refuse_another_project(self) -> None:
-        """Two studies in one place would be mixed, table by table."""
-        shelves = [self._step.study.shelf(key) for key in {None, self._partition_key}]
-        for place in shelves:
-            refuse_another_project(place, find_extract(place), self._step.live)
 
     def _published(self, extract: PublishedExtract) -> PublishedPartition:
         return PublishedPartition(self._partition_key, extract, self._checks)
