@@ -2,11 +2,14 @@
 
 import argparse
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
+from typing import NoReturn
 
 from redcap_dagster.api import DEFAULT_REQUESTS_PER_MINUTE, RedcapClient
 from redcap_dagster.cli.check import check_study, describe
@@ -28,6 +31,12 @@ _BANNED_AT = 600
 """Requests a minute; REDCap's default (docs/sources.md#rate-limit)."""
 _STOPPED = 130
 """What shells give for a command that Ctrl-C has ended."""
+_TERMINATED = 143
+"""The same for SIGTERM, by which schedulers and containers end what they have started."""
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM came: what Ctrl-C does is done, so that no answer stays in a temporary folder."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         0 when it did what was asked; 1 when it could not, with the reason on standard error;
-        130 when it was stopped by hand.
+        130 when it was stopped by hand; 143 when it was by SIGTERM.
     """
     options, rest = _parser().parse_known_args(arguments)
     if options.command == "emulator":
@@ -49,25 +58,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
             else f"{len(rest)} arguments too many (not shown: one may be a token)"
         )
     try:
-        if options.command == "verify":
-            return run_verify(options.place)
-        if options.command == "load":
-            return run_load(options)
-        if options.command == "trigger-inbox":
-            return run_trigger_inbox(options)
-        with _client(options) as client:
-            return _COMMANDS[options.command](client, options)
+        with _terminated_in_order():
+            return _run(options)
     except BrokenPipeError:  # who read what was printed has left, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (RedcapDagsterError, OSError) as error:
         print(f"redcap-dagster: {error}", file=sys.stderr)  # noqa: T201 - a command's answer
         return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print(  # noqa: T201
             "redcap-dagster: Stopped. What readers see is unchanged.", file=sys.stderr
         )
-        return _STOPPED
+        return _TERMINATED if isinstance(stop, _Terminated) else _STOPPED
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.command == "verify":
+        return run_verify(options.place)
+    if options.command == "load":
+        return run_load(options)
+    if options.command == "trigger-inbox":
+        return run_trigger_inbox(options)
+    with _client(options) as client:
+        return _COMMANDS[options.command](client, options)
+
+
+@contextmanager
+def _terminated_in_order() -> Iterator[None]:
+    """Let SIGTERM do what Ctrl-C does, and give the signal back afterwards."""
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(*_: object) -> NoReturn:
+    raise _Terminated
 
 
 def _parser() -> argparse.ArgumentParser:

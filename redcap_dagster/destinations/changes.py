@@ -84,9 +84,18 @@ def must_be_replaced(table: str, changes: TableChanges, policy: SchemaChanges) -
         return False
     raise DestinationError(
         f"Table {table} in the database is not as the extract has it: {_sentence(changes, policy)}."
-        " Nothing was loaded. Load with schema_changes="
-        + ("'replace' to make it anew." if policy == "add" else "'add' or 'replace' to allow it.")
+        " Nothing was loaded. "
+        + (
+            f"To make it anew, {how_to_replace()}."
+            if policy == "add"
+            else "schema_changes='add' or 'replace' allow it (--schema-changes of the command)."
+        )
     )
+
+
+def how_to_replace() -> str:
+    """What lets a load delete what it cannot bring up to date, in Python, YAML and a shell."""
+    return "load with schema_changes='replace' (--schema-changes replace of the command)"
 
 
 def check_policy(policy: str) -> None:

@@ -11,6 +11,7 @@ from redcap_dagster.destinations.changes import (
     TableThere,
     check_policy,
     find_changes,
+    how_to_replace,
     must_be_replaced,
 )
 from redcap_dagster.destinations.database import Database
@@ -328,8 +329,8 @@ def _make_room(
         names = ", ".join(sorted(key or "no partition" for key in strays))
         raise DestinationError(
             f"Table {load.table} holds rows of partitions that the study does not have: {names}. "
-            "Nothing would bring them up to date. Load with schema_changes='replace' to delete "
-            "them, or drop the table and load all partitions."
+            f"Nothing would bring them up to date. To delete them, {how_to_replace()}; or drop the "
+            "table and load all partitions."
         )
     database.execute(delete_partitions(place, {*load.extracts, *strays}))
 

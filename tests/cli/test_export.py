@@ -220,8 +220,9 @@ def test_an_export_that_failed_goes_on_where_it_stood_and_says_so(
     assert current_extract(tmp_path).facts["export"]["batches_resumed"] > 0
 
 
-def test_an_export_that_is_stopped_by_hand_says_so_in_one_line(
-    tmp_path: Path, emulator: RedcapEmulator
+@pytest.mark.parametrize(("by", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_export_that_is_stopped_says_so_in_one_line(
+    tmp_path: Path, emulator: RedcapEmulator, by: signal.Signals, code: int
 ) -> None:
     emulator.faults.add("latency", seconds=0.5, content="record")
     command = [sys.executable, "-m", "redcap_dagster", "export", "--out", str(tmp_path)]
@@ -230,11 +231,11 @@ def test_an_export_that_is_stopped_by_hand_says_so_in_one_line(
         while not any(item.content == "record" for item in emulator.requests[asked:]):
             assert process.poll() is None
             time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(by)
         assert process.stderr is not None
         said = process.stderr.read()
     emulator.faults.clear()
-    assert process.returncode == 130
+    assert process.returncode == code
     assert said.splitlines()[-1] == "redcap-dagster: Stopped. What readers see is unchanged."
     assert "Traceback" not in said
 
