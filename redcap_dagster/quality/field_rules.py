@@ -47,6 +47,15 @@ _WHOLE_DAY: dict[ValueKind, tuple[str, str]] = {
     "datetime": (" 00:00", " 23:59"),
     "datetime_seconds": (" 00:00:00", " 23:59:59"),
 }
+_BOUND_KINDS: dict[ValueKind, tuple[ValueKind, ...]] = {
+    "date": ("date",),
+    "datetime": ("datetime", "datetime_seconds"),
+    "datetime_seconds": ("datetime_seconds", "datetime"),
+    "time": ("time", "time_seconds"),
+    "time_seconds": ("time_seconds", "time"),
+    "minutes_seconds": ("minutes_seconds", "time_seconds"),
+}
+"""How the field that a bound refers to may be written: with seconds or without."""
 
 
 def missing_values(cells: FieldCells, options: QualityOptions) -> Places:
@@ -177,7 +186,8 @@ def _bound_on_each_row(limit: Limit, cells: FieldCells, side: int) -> pa.Array:
             text = pc.if_else(is_date, whole, text)
         elif kind == "date":
             text = pc.utf8_slice_codeunits(text, 0, _DATE_LENGTH)
-        bound = typed_values(blank_to_null(text), kind)
+        text = blank_to_null(text)
+        bound = pc.coalesce(*(typed_values(text, form_of) for form_of in _BOUND_KINDS[kind]))
     bound = pc.if_else(pa.array(_refers_to_code(limit.expression, cells)), None, bound)
     return bound if form.numbers is None else bound.take(pa.array(form.numbers))
 

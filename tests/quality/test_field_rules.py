@@ -167,6 +167,42 @@ def test_a_bound_can_be_another_field(find: Find, one: Callable[..., RedcapProje
     assert places(find("out_of_range", project, study)) == ["1"]
 
 
+@pytest.mark.parametrize(
+    ("bound_format", "bound", "own_format", "values"),
+    [
+        (
+            "datetime_seconds_ymd",
+            "2024-03-02 10:00:30",
+            "datetime_dmy",
+            ["2024-03-02 10:00", "2024-03-02 10:01"],
+        ),
+        (
+            "datetime_ymd",
+            "2024-03-02 10:00",
+            "datetime_seconds_mdy",
+            ["2024-03-02 9:59:59", "2024-03-02 10:00:01"],
+        ),
+        ("time_hh_mm_ss", "9:00:30", "time", ["9:00", "09:01"]),
+        ("time", "9:00", "time_hh_mm_ss", ["09:00:00", "9:00:01"]),
+    ],
+)
+def test_a_bound_may_be_written_with_seconds_or_without(
+    find: Find,
+    make_project: MakeProject,
+    make_field: MakeField,
+    bound_format: str,
+    bound: str,
+    own_format: str,
+    values: list[str],
+) -> None:
+    project = make_project(
+        make_field("record_id"),
+        make_field("until", validation=bound_format),
+        make_field("x", validation=own_format, maximum="[until]"),
+    )
+    assert places(find("out_of_range", project, rows(*values, until=bound))) == ["2"]
+
+
 def test_a_missing_data_code_is_no_bound(find: Find, one: Callable[..., RedcapProject]) -> None:
     study = [
         {"record_id": "1", "x": "5", "age": "-99"},
