@@ -154,7 +154,8 @@ def _constant(limit: Limit, kind: ValueKind, as_of: date | datetime, side: int) 
     if kind == "date":
         return pa.scalar(moment.date())
     if kind in _TIMES:
-        return _scalar(pd.Timedelta(hours=moment.hour, minutes=moment.minute), kind)
+        clock = pd.Timedelta(hours=moment.hour, minutes=moment.minute, seconds=moment.second)
+        return _scalar(clock, kind)
     if limit.word == "today":  # a date bounds a moment by its whole day
         text = moment.strftime("%Y-%m-%d") + _WHOLE_DAY["datetime_seconds"][side]
         moment = datetime.strptime(text, "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007

@@ -1,6 +1,7 @@
 """Each of REDCap's data-quality rules on cells made for it."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -201,6 +202,13 @@ def test_a_bound_may_be_written_with_seconds_or_without(
         make_field("x", validation=own_format, maximum="[until]"),
     )
     assert places(find("out_of_range", project, rows(*values, until=bound))) == ["2"]
+
+
+def test_now_has_seconds(find: Find, one: Callable[..., RedcapProject]) -> None:
+    project = one(validation="time_hh_mm_ss", maximum="now")
+    values = rows("10:00:30", "10:00:31")
+    as_of = datetime(2024, 6, 15, 10, 0, 30)  # noqa: DTZ001 - REDCap has no zones
+    assert places(find("out_of_range", project, values, as_of=as_of)) == ["2"]
 
 
 def test_a_missing_data_code_is_no_bound(find: Find, one: Callable[..., RedcapProject]) -> None:
