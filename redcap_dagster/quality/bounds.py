@@ -65,6 +65,8 @@ def read_limit(field: DictionaryField, kind: ValueKind, side: int) -> Limit | No
     if kind not in {*_TIME_FORMATS, *_DURATION_UNITS, *_NUMBERS}:
         raise ValueError(f"values of kind {kind} have no order")
     if text.lower() in _CLOCK_WORDS:
+        if kind in _NUMBERS:  # what is left of a date that became a number
+            raise ValueError("no day bounds a number")
         return Limit(word=text.lower())
     return Limit(expression=parse_logic(text))
 

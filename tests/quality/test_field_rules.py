@@ -440,7 +440,7 @@ def test_large_numbers_are_judged_and_stop_nothing(
     assert places(find("outliers", one(validation="integer"), many)) == ["7"]
 
 
-@pytest.mark.parametrize("bound", ["nan", "inf", "1_0", "1e999"])
+@pytest.mark.parametrize("bound", ["nan", "inf", "1_0", "1e999", "today", "now"])
 def test_a_bound_that_is_no_number_is_not_evaluated(
     judged: Callable[..., Any], one: Callable[..., RedcapProject], bound: str
 ) -> None:

@@ -229,6 +229,17 @@ def test_without_a_day_given_today_is_when_the_schema_validates() -> None:
     assert validate_table(build_schema(project, "visit"), frame) == (RuleFailure("x", "range", 2),)
 
 
+@pytest.mark.parametrize("validation", ["integer", "number", "number_comma_decimal"])
+def test_no_day_bounds_a_number(validation: str) -> None:
+    project = one_field(
+        text_validation_type_or_show_slider_number=validation, text_validation_max="today"
+    )
+    frame = frame_of(project, x=[1, 20_000, None])
+    assert validate_table(build_schema(project, "visit"), frame) == ()
+    (uncompiled,) = list_uncompiled_rules(project, "visit")
+    assert (uncompiled.column, uncompiled.rule) == ("x", "range")
+
+
 def test_a_bound_that_is_a_field_of_the_table_is_a_check_of_rows() -> None:
     dates = {"field_type": "text", "text_validation_type_or_show_slider_number": "date_ymd"}
     project = one_field(**dates, text_validation_min="[begun]")
