@@ -60,7 +60,8 @@ def field_bound_checks(spec: TableSpec) -> Iterator[pa.Check]:
             for side in (0, 1):
                 other = _bound_of(column.field, column.kind, spec, side)
                 if other is not None:
-                    yield _field_bound_check(column.name, other.name, side)
+                    by_days = "date" in {column.kind, other.kind}
+                    yield _field_bound_check(column.name, other.name, side, by_days=by_days)
 
 
 def _bound_of(
@@ -85,13 +86,16 @@ def bound_field(limit: Limit | None, kind: ValueKind, spec: TableSpec) -> TableC
     return column if is_comparable else None
 
 
-def _field_bound_check(name: str, other: str, side: int) -> pa.Check:
+def _field_bound_check(name: str, other: str, side: int, *, by_days: bool) -> pa.Check:
     compare = _OPERATORS[side]
 
     def is_within(rows: pd.DataFrame) -> "pd.Series[bool]":
+        values, bounds = rows[name], rows[other]
+        if by_days:  # a date and a moment: the whole day is within
+            values, bounds = values.dt.normalize(), bounds.dt.normalize()
         # A blank bound bounds nothing.
-        known = rows[name].notna() & rows[other].notna()
-        within: pd.Series[bool] = (~known) | compare(rows[name], rows[other]).fillna(value=True)
+        known = values.notna() & bounds.notna()
+        within: pd.Series[bool] = (~known) | compare(values, bounds).fillna(value=True)
         return within.astype(bool)
 
     return pa.Check(is_within, name=f"{RANGE}:{name}")

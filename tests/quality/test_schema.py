@@ -253,6 +253,27 @@ def test_a_bound_that_is_a_field_of_the_table_is_a_check_of_rows() -> None:
     assert list_uncompiled_rules(project, "visit") == ()
 
 
+def test_a_date_and_a_moment_are_compared_by_whole_days() -> None:
+    project = one_field(text_validation_type_or_show_slider_number="date_ymd")
+    record_id, day = project.instruments[0].fields
+    fields = (
+        record_id,
+        replace(day, minimum="[begun]"),
+        replace(day, name="begun", validation="datetime_ymd", maximum="[until]"),
+        replace(day, name="until", validation="date_dmy"),
+    )
+    project = replace(project, instruments=(replace(project.instruments[0], fields=fields),))
+    frame = frame_of(
+        project,
+        x=[date(2024, 1, 1), date(2023, 12, 31), None],
+        begun=[pd.Timestamp(2024, 1, 1, 10), pd.Timestamp(2024, 1, 1, 10), None],
+        until=[date(2024, 1, 1), date(2024, 1, 1), None],
+    )
+    assert validate_table(build_schema(project, "visit"), frame) == (
+        RuleFailure(None, "range:x", 1),
+    )
+
+
 def test_decimals_are_checked_when_asked_for() -> None:
     project = one_field(text_validation_type_or_show_slider_number="number_2dp")
     frame = frame_of(project, x=[0.07, 1.5, 1.005, None])
