@@ -221,7 +221,8 @@ def _type(field: DictionaryField) -> str:
 def _choice_drift(here: Drift, old: tuple[Choice, ...], new: tuple[Choice, ...]) -> Iterator[Drift]:
     before = {choice.code: choice.label for choice in old}
     after = {choice.code: choice.label for choice in new}
-    codes = {label: code for code, label in before.items()}
+    # A label that its old code still has was not taken to another: several choices may share one.
+    codes = {label: code for code, label in before.items() if after.get(code) != label}
     recoded = {
         codes[label]: code
         for code, label in after.items()

@@ -81,6 +81,16 @@ CHOICES = "select_choices_or_calculations"
             SMOKER | {CHOICES: "1, Never | 2, Former | 9, Current"},
             [("choice_recoded", "3 → 9")],
         ),
+        (
+            SMOKER,
+            SMOKER | {CHOICES: "1, Never | 2, Former | 3, Current | 4, Former"},
+            [("choice_added", "code 4")],
+        ),
+        (
+            SMOKER | {CHOICES: "1, Never | 2, Never"},
+            SMOKER | {CHOICES: "1, Never | 3, Never"},
+            [("choice_recoded", "2 → 3")],
+        ),
     ],
 )
 def test_a_change_of_a_field_is_named(
