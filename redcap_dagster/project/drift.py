@@ -1,5 +1,6 @@
 """What a change of the study's design means for its tables, named change by change."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
@@ -25,14 +26,18 @@ DriftKind = Literal[
     "validation_loosened",
     "branching_changed",
     "calculation_changed",
+    "annotation_changed",
+    "identifier_changed",
     "field_reworded",
     "event_added",
     "event_removed",
+    "event_relabelled",
     "form_added_to_event",
     "form_removed_from_event",
     "starts_repeating",
     "stops_repeating",
     "missing_codes_changed",
+    "settings_changed",
 ]
 """Every kind of drift."""
 
@@ -56,17 +61,22 @@ DRIFT_MEANINGS: Mapping[DriftKind, str] = {
     "validation_loosened": "values that broke the rules may now be right",
     "branching_changed": "other records are asked for it",
     "calculation_changed": "its values are made by another formula; old ones are not made anew",
+    "annotation_changed": "its action tags, and so what may be entered, can be others",
+    "identifier_changed": "de-identification leaves it out, or does so no more",
     "field_reworded": "people are asked in other words",
     "event_added": "rows of a new event may appear",
     "event_removed": "rows of this event are gone",
+    "event_relabelled": "the same event is shown with another label or arm",
     "form_added_to_event": "its table has rows of one more event",
     "form_removed_from_event": "its table has no rows of this event any more",
     "starts_repeating": "its table has another key: one row for each instance",
     "stops_repeating": "its table has another key: one row for all instances",
     "missing_codes_changed": "other values count as a reason why a value is missing",
+    "settings_changed": "tables have other columns, or another field is to be unique",
 }
 """What each kind means for the tables, as the rest of a sentence."""
 
+_CALCULATING_TAG = re.compile(r"@CALC(TEXT|DATE)\(.*\)", re.DOTALL)
 _WARNED: frozenset[DriftKind] = frozenset(
     {
         "instrument_removed",
@@ -78,9 +88,11 @@ _WARNED: frozenset[DriftKind] = frozenset(
         "validation_tightened",
         "branching_changed",
         "calculation_changed",
+        "identifier_changed",
         "event_removed",
         "form_removed_from_event",
         "missing_codes_changed",
+        "settings_changed",
     }
 )
 _BLOCKING: frozenset[DriftKind] = frozenset(
@@ -149,11 +161,12 @@ def find_drift(old: RedcapProject, new: RedcapProject) -> tuple[Drift, ...]:
     """Name what changed between two designs of one project.
 
     A field is taken for renamed when one is gone, one is new in the same instrument, and nothing
-    but the name differs. The order of fields, and wording in section headers and matrices, are not
-    compared.
+    but the name differs. Order, layout, section headers, matrices' names and the labels of
+    instances are not compared.
 
     Returns:
-        Changes of instruments, then of fields in the new order, then of events and repeats.
+        Changes of instruments, then of fields in the new order, then of events, repeats and the
+        project's settings.
     """
     return (
         *_instrument_drift(old, new),
@@ -161,6 +174,7 @@ def find_drift(old: RedcapProject, new: RedcapProject) -> tuple[Drift, ...]:
         *_event_drift(old, new),
         *_repeat_drift(old, new),
         *_missing_code_drift(old, new),
+        *_settings_drift(old, new),
     )
 
 
@@ -208,10 +222,29 @@ def _changes_of(old: DictionaryField, new: DictionaryField) -> Iterator[Drift]:
     yield from _validation_drift(here, old, new)
     if old.branching_logic != new.branching_logic:
         yield replace(here, kind="branching_changed")
-    if "calc" in {old.field_type, new.field_type} and old.definition != new.definition:
+    if _calculation(old) != _calculation(new):
         yield replace(here, kind="calculation_changed")
-    if (old.label, old.note) != (new.label, new.note):
+    elif old.annotation != new.annotation:
+        yield replace(here, kind="annotation_changed")
+    if old.is_identifier != new.is_identifier:
+        detail = "flagged" if new.is_identifier else "not flagged any more"
+        yield replace(here, kind="identifier_changed", detail=detail)
+    if _wording(old) != _wording(new):
         yield here
+
+
+def _calculation(field: DictionaryField) -> str:
+    """The text that says how a field is computed; "" where people fill it in."""
+    if field.field_type == "calc":
+        return field.definition
+    tag = _CALCULATING_TAG.search(field.annotation)
+    return "" if tag is None else tag.group()
+
+
+def _wording(field: DictionaryField) -> tuple[str, ...]:
+    """What people read: for a slider its labels, for an sql field what fills its choices."""
+    is_told_elsewhere = bool(field.choices) or field.field_type == "calc"
+    return (field.label, field.note, "" if is_told_elsewhere else field.definition)
 
 
 def _type(field: DictionaryField) -> str:
@@ -252,6 +285,7 @@ def _validation_drift(here: Drift, old: DictionaryField, new: DictionaryField) -
         ("minimum", old.minimum, new.minimum),
         ("maximum", old.maximum, new.maximum),
         ("required", "y" if old.is_required else "", "y" if new.is_required else ""),
+        ("ranking", "y" if old.is_matrix_ranking else "", "y" if new.is_matrix_ranking else ""),
     )
     for what, before, after in pairs:
         if before == after:
@@ -278,6 +312,11 @@ def _event_drift(old: RedcapProject, new: RedcapProject) -> Iterator[Drift]:
     after = [event.unique_name for event in new.events]
     yield from (Drift("event_added", event=name) for name in after if name not in before)
     yield from (Drift("event_removed", event=name) for name in before if name not in after)
+    labels, new_labels = _event_labels(old), _event_labels(new)
+    for name in after:
+        if name in before and labels[name] != new_labels[name]:
+            detail = f"{' in '.join(labels[name])} → {' in '.join(new_labels[name])}"
+            yield Drift("event_relabelled", event=name, detail=detail)
     ticks, new_ticks = set(old.form_events), set(new.form_events)
     shared = set(before) & set(after)
     kinds: tuple[tuple[DriftKind, RedcapProject, set[object]], ...] = (
@@ -288,6 +327,18 @@ def _event_drift(old: RedcapProject, new: RedcapProject) -> Iterator[Drift]:
         for tick in project.form_events:
             if tick in changed and tick.event in shared:
                 yield Drift(kind, tick.instrument, event=tick.event)
+
+
+def _event_labels(project: RedcapProject) -> dict[str, tuple[str, str]]:
+    """Of each event its name, and its arm."""
+    arms = {arm.number: arm.name for arm in project.arms}
+    return {
+        event.unique_name: (
+            event.name,
+            f"arm {event.arm_number} {arms.get(event.arm_number, '')}".rstrip(),
+        )
+        for event in project.events
+    }
 
 
 def _repeat_drift(old: RedcapProject, new: RedcapProject) -> Iterator[Drift]:
@@ -307,3 +358,21 @@ def _missing_code_drift(old: RedcapProject, new: RedcapProject) -> Iterator[Drif
     if before != after:
         detail = f"{', '.join(before) or 'none'} → {', '.join(after) or 'none'}"
         yield Drift("missing_codes_changed", detail=detail)
+
+
+def _settings_drift(old: RedcapProject, new: RedcapProject) -> Iterator[Drift]:
+    pairs = (
+        (
+            "secondary unique field",
+            old.info.secondary_unique_field or "none",
+            new.info.secondary_unique_field or "none",
+        ),
+        (
+            "surveys",
+            "enabled" if old.info.surveys_enabled else "not enabled",
+            "enabled" if new.info.surveys_enabled else "not enabled",
+        ),
+    )
+    for what, before, after in pairs:
+        if before != after:
+            yield Drift("settings_changed", detail=f"{what}: {before} → {after}")

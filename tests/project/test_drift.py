@@ -38,6 +38,12 @@ SMOKER: dict[str, Any] = {
     "field_label": "Smoker",
     "select_choices_or_calculations": "1, Never | 2, Former | 3, Current",
 }
+SLIDER: dict[str, Any] = {
+    "field_name": "pain",
+    "form_name": FORM,
+    "field_type": "slider",
+    "select_choices_or_calculations": "none | | worst",
+}
 VALIDATION = "text_validation_type_or_show_slider_number"
 CHOICES = "select_choices_or_calculations"
 
@@ -90,6 +96,25 @@ CHOICES = "select_choices_or_calculations"
             SMOKER | {CHOICES: "1, Never | 2, Never"},
             SMOKER | {CHOICES: "1, Never | 3, Never"},
             [("choice_recoded", "2 → 3")],
+        ),
+        (AGE, AGE | {"identifier": "y"}, [("identifier_changed", "flagged")]),
+        (AGE | {"identifier": "y"}, AGE, [("identifier_changed", "not flagged any more")]),
+        (AGE, AGE | {"field_annotation": "@READONLY"}, [("annotation_changed", "")]),
+        (
+            AGE | {"field_annotation": "@CALCTEXT(upper([sex]))"},
+            AGE | {"field_annotation": "@CALCTEXT(lower([sex])) @HIDDEN"},
+            [("calculation_changed", "")],
+        ),
+        (
+            AGE | {"field_annotation": "@CALCTEXT(upper([sex]))"},
+            AGE | {"field_annotation": "@CALCTEXT(upper([sex])) @HIDDEN"},
+            [("annotation_changed", "")],
+        ),
+        (SLIDER, SLIDER | {CHOICES: "none | | much"}, [("field_reworded", "")]),
+        (
+            SMOKER,
+            SMOKER | {"matrix_ranking": "y"},
+            [("validation_tightened", "ranking none → y")],
         ),
     ],
 )
@@ -147,6 +172,35 @@ def test_events_forms_in_events_and_repeats(project: RedcapProject) -> None:
         Drift("event_removed", event="home_arm_2"),
     )
     assert visit.event == "visit_arm_1"
+
+
+def test_labels_of_events_and_arms(project: RedcapProject) -> None:
+    first, *others = project.events
+    (arm, *_) = project.arms
+    named = replace(project, events=(replace(first, name="Screening"), *others))
+    assert find_drift(project, named) == (
+        Drift(
+            "event_relabelled",
+            event=first.unique_name,
+            detail=f"{first.name} in arm 1 {arm.name} → Screening in arm 1 {arm.name}",
+        ),
+    )
+    arms = (replace(arm, name="Verum"), *project.arms[1:])
+    changed = find_drift(project, replace(project, arms=arms))
+    assert [item.event for item in changed] == [
+        event.unique_name for event in project.events if event.arm_number == arm.number
+    ]
+
+
+def test_settings_of_the_project(project: RedcapProject) -> None:
+    info = replace(
+        project.info,
+        secondary_unique_field="mrn",
+        surveys_enabled=not project.info.surveys_enabled,
+    )
+    first, second = find_drift(project, replace(project, info=info))
+    assert first == Drift("settings_changed", detail="secondary unique field: none → mrn")
+    assert (second.kind, second.detail[:8]) == ("settings_changed", "surveys:")
 
 
 def test_missing_data_codes(project: RedcapProject) -> None:
