@@ -107,10 +107,10 @@ def _row_columns(project: RedcapProject) -> Iterator[ExportColumn]:
 
 
 def _instrument_columns(project: RedcapProject, instrument: Instrument) -> Iterator[ExportColumn]:
-    if project.info.surveys_enabled:
-        yield ExportColumn(
-            f"{instrument.name}_timestamp", "survey_timestamp", instrument.name, is_optional=True
-        )
+    timestamp = f"{instrument.name}_timestamp"
+    # Where a field has that name, the column is the field's.
+    if project.info.surveys_enabled and timestamp not in project.fields_by_name:
+        yield ExportColumn(timestamp, "survey_timestamp", instrument.name, is_optional=True)
     for field in instrument.fields:
         if field.field_type == "checkbox":
             yield from _checkbox_columns(project, field)
@@ -148,8 +148,16 @@ def _refuse_collisions(columns: list[ExportColumn]) -> None:
     fields = dict.fromkeys(column.field for column in collided if column.field)
     raise DesignError(
         f"{len(names)} export columns would be there twice: {join_names(names)} of the fields "
-        f"{join_names(fields)}. Choice codes that differ only in case or in signs share a "
-        "column: give one of the choices another code.",
+        f"{join_names(fields)}. {_remedy(collided)}",
         instrument=collided[0].instrument or "",
         field=collided[0].field or "",
+    )
+
+
+def _remedy(collided: Collection[ExportColumn]) -> str:
+    if any(column.kind == "form_status" for column in collided):
+        return "A field has the name of an instrument's form status: give it another name."
+    return (
+        "Choice codes that differ only in case or in signs share a column: give one of the "
+        "choices another code."
     )

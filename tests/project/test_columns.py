@@ -115,6 +115,29 @@ def test_choices_that_would_share_a_column_are_refused_by_name(make_answers: Mak
     )
 
 
+def test_a_field_may_be_named_as_the_timestamp_of_a_survey(make_answers: MakeAnswers) -> None:
+    stamp = {
+        "field_name": "demographics_timestamp",
+        "form_name": "demographics",
+        "field_type": "text",
+    }
+    answers = make_answers(stamp, info={"surveys_enabled": 1})
+    columns = plan_export_columns(parse_project(answers))
+    assert [column.kind for column in columns if column.name == "demographics_timestamp"] == [
+        "value"
+    ]
+
+
+def test_a_field_named_as_a_form_status_is_refused(make_answers: MakeAnswers) -> None:
+    status = {
+        "field_name": "demographics_complete",
+        "form_name": "demographics",
+        "field_type": "text",
+    }
+    with pytest.raises(DesignError, match="A field has the name of an instrument's form status"):
+        names_of(make_answers(status))
+
+
 def test_a_missing_data_code_that_is_a_choice_of_the_field_has_the_choices_column(
     make_answers: MakeAnswers,
 ) -> None:
