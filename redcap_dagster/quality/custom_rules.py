@@ -71,14 +71,25 @@ def read_text(path: Path, what: str) -> str:
         raise ConfigError(f"The file of {what} {path} cannot be read as UTF-8 text.") from None
 
 
-def parse_yaml(path: Path, text: str, key: str) -> list[Any]:
+class TextLoader(yaml.SafeLoader):
+    """Reads every scalar but null as the text it is written as: YAML takes `010` for 8."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own attribute
+        first: [(tag, pattern) for tag, pattern in resolvers if tag == "tag:yaml.org,2002:null"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+def parse_yaml(
+    path: Path, text: str, key: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader
+) -> list[Any]:
     """The list that a YAML file holds, at its top or under a key.
 
     Raises:
         ConfigError: It is no YAML, or no list.
     """
     try:
-        content = yaml.safe_load(text)
+        content = yaml.load(text, loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f" (line {mark.line + 1})" if mark is not None else ""

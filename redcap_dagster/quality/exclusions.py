@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from redcap_dagster.errors import ConfigError
 from redcap_dagster.project import RedcapProject
 from redcap_dagster.quality.catalogue import ONE_DATA_ACCESS_GROUP, QUALITY_RULES
-from redcap_dagster.quality.custom_rules import parse_yaml, read_text
+from redcap_dagster.quality.custom_rules import TextLoader, parse_yaml, read_text
 from redcap_dagster.quality.findings import plan_findings_table
 
 _SEPARATOR = "\x1f"
@@ -110,17 +110,14 @@ def _csv_rows(text: str) -> Iterable[Mapping[str, str]]:
 
 
 def _yaml_rows(path: Path, text: str, columns: Collection[str]) -> Iterable[Mapping[str, str]]:
-    for number, item in enumerate(parse_yaml(path, text, "exclusions"), start=1):
+    for number, item in enumerate(parse_yaml(path, text, "exclusions", TextLoader), start=1):
         if not isinstance(item, dict) or not all(
-            value is None or isinstance(value, (str, int)) for value in item.values()
+            value is None or isinstance(value, str) for value in item.values()
         ):
-            raise ConfigError(
-                f"Exclusion {number} of {path} must be a mapping of texts. Quote record ids that "
-                "look like numbers, such as '007'."
-            )
+            raise ConfigError(f"Exclusion {number} of {path} must be a mapping of texts.")
         if not item.keys() <= {*columns, _COMMENT}:
             raise ConfigError(
                 f"Exclusion {number} of {path} has a key that is none of {', '.join(columns)}, "
                 f"{_COMMENT}."
             )
-        yield {str(name): "" if value is None else str(value) for name, value in item.items()}
+        yield {name: "" if value is None else value for name, value in item.items()}
