@@ -41,7 +41,8 @@ _SECONDS = re.compile(r"\d{1,9}")
 _PAGE = re.compile(
     r"<(?:!doctype|!--|html|head|body|title|center|br\b|b>(?:Fatal|Parse|Warning))", re.IGNORECASE
 )
-_XML_ROOT = re.compile(rb"<([A-Za-z_][\w.:-]*)[^<>]*?(/?)>")
+# A name ends before a sign that is in none, or a tag that is never closed would take hours.
+_XML_ROOT = re.compile(rb"<([A-Za-z_][\w.:-]*)(?=[\s/>])([^<>]*)>")
 
 _SENTENCES: dict[Reason, str] = {
     "address_banned": (
@@ -324,8 +325,8 @@ def _has_xml_ends(answer: Answer) -> bool:
     root = _XML_ROOT.search(answer.head)
     if root is None:
         return False
-    name, closes_itself = root.groups()
-    if closes_itself:
+    name, attributes = root.groups()
+    if attributes.endswith(b"/"):
         return answer.tail.rstrip().endswith(b"/>")
     return answer.tail.rstrip().endswith(b"</" + name + b">")
 

@@ -244,6 +244,18 @@ def test_a_note_in_xml_is_not_taken_for_a_failure(
     assert client.xml.export_records() == body
 
 
+@pytest.mark.parametrize("body", ["<" + "a" * 60_000, "<a" + " " * 60_000, "<a " * 20_000])
+def test_a_tag_that_never_ends_is_judged_at_once(
+    body: str, client: RedcapClient, server: Any
+) -> None:
+    server.answers(server.http(body))
+
+    with pytest.raises(AnswerError) as caught:
+        client.xml.export_records()
+
+    assert caught.value.reason == "unreadable"
+
+
 @pytest.mark.parametrize("is_whole", [False, True])
 def test_php_that_dies_after_xml_is_named(
     is_whole: bool, client: RedcapClient, server: Any

@@ -36,6 +36,9 @@ def test_a_message_known_to_hold_names_only_is_shown_as_it_is(message: str) -> N
         ("Error near [name] = 'Jones' at end", 'Error near […] = "…" at end'),
         ("You do not have privileges for Sentinel-Smith", "You do not have privileges for …"),
         ("x" * 600, "x" * 500 + "…"),
+        # Seventy seconds, when digits were looked for with a pattern that goes back.
+        ("x" * 60_000, "x" * 500 + "…"),
+        ("x" * 60_000 + "7", "…"),
     ],
 )
 def test_in_any_other_message_what_may_be_data_is_masked(message: str, shown: str) -> None:
