@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 HEAD_BYTES = 65_536
+REFUSAL_BYTES = 16 * 1024 * 1024
+"""Of what REDCap says against data: some 150 bytes for each value that it refuses."""
 TAIL_BYTES = 4_096
 _QUOTE = ord('"')
 _BOM = b"\xef\xbb\xbf"
@@ -17,7 +19,8 @@ class Answer:
     Attributes:
         status: HTTP status.
         headers: Header names in lower case.
-        head: First bytes of the body, up to `HEAD_BYTES`, without a byte-order mark.
+        head: First bytes of the body, up to `HEAD_BYTES` (of a refused change `REFUSAL_BYTES`),
+            without a byte-order mark.
         tail: Last bytes of the body, up to `TAIL_BYTES`.
         size: Bytes of the body, without a byte-order mark.
         has_odd_quotes: Whether the number of `"` in the body was counted and is odd: a quoted cell
@@ -43,10 +46,14 @@ class BodyWatch:
     Args:
         is_file: Whether the body is a file, of which nothing is taken off.
         counts_quotes: Whether to look at every byte for quotes.
+        head_bytes: How much of the start is kept.
     """
 
-    def __init__(self, *, is_file: bool = False, counts_quotes: bool = True) -> None:
+    def __init__(
+        self, *, is_file: bool = False, counts_quotes: bool = True, head_bytes: int = HEAD_BYTES
+    ) -> None:
         self._counts_quotes = counts_quotes
+        self._head_bytes = head_bytes
         self._start: bytes | None = None if is_file else b""
         self._head = bytearray()
         self._tail = b""
@@ -87,7 +94,7 @@ class BodyWatch:
         self._size += len(piece)
         if self._counts_quotes:
             self._has_odd_quotes ^= _has_odd_quotes(piece)
-        room = HEAD_BYTES - len(self._head)
+        room = self._head_bytes - len(self._head)
         if room > 0:
             self._head += piece[:room]
         self._tail = (self._tail + piece[-TAIL_BYTES:])[-TAIL_BYTES:]

@@ -20,13 +20,14 @@ from requests.adapters import HTTPAdapter
 
 from redcap_dagster.api.address import is_loopback
 from redcap_dagster.api.api_token import ApiToken
-from redcap_dagster.api.body import HEAD_BYTES, Answer, BodyWatch
+from redcap_dagster.api.body import HEAD_BYTES, REFUSAL_BYTES, Answer, BodyWatch
 from redcap_dagster.api.call import Call
 from redcap_dagster.api.failure import Failure, Reason
 from redcap_dagster.api.forks import renew_after_fork
 from redcap_dagster.errors import ConfigError
 
 _OK = 200
+_REFUSED = {400, 406}
 _USER_AGENT = f"redcap-dagster/{version('redcap-dagster')}"
 _FORM_TYPE = "application/x-www-form-urlencoded"
 _NEEDS_NO_QUOTES = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
@@ -115,7 +116,8 @@ class Transport:
     def post(self, call: Call, api_token: ApiToken, sink: BinaryIO) -> Answer | Failure:
         """Send one request; write the body of a 200 to `sink` as it comes.
 
-        A body with another status is not written; its first `HEAD_BYTES` are in the answer.
+        A body with another status is not written; its start is in the answer, as long as the judge
+        needs it.
 
         Args:
             call: What to ask.
@@ -135,7 +137,7 @@ class Transport:
                 allow_redirects=False,
                 verify=self._verify,
             ) as response:
-                return _receive(response, sink, is_file=call.wire_format == "file")
+                return _receive(response, sink, call)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             return _failure_of(error)
 
@@ -212,15 +214,21 @@ def _quote_name(name: str) -> str:
     return quote_plus(name)
 
 
-def _receive(response: requests.Response, sink: BinaryIO, *, is_file: bool) -> Answer | Failure:
-    watch = BodyWatch(is_file=is_file, counts_quotes=not is_file and _may_be_cut(response))
+def _receive(response: requests.Response, sink: BinaryIO, call: Call) -> Answer | Failure:
+    is_file = call.wire_format == "file"
+    head_bytes = _head_bytes(response.status_code, call)
+    watch = BodyWatch(
+        is_file=is_file,
+        counts_quotes=not is_file and _may_be_cut(response),
+        head_bytes=head_bytes,
+    )
     received = 0
     for piece in _pieces(response):
         received += len(piece)
         kept = watch.feed(piece)
         if response.status_code == _OK:
             sink.write(kept)
-        elif received >= HEAD_BYTES:
+        elif received >= head_bytes:
             break
     rest = watch.finish()
     if response.status_code == _OK:
@@ -230,6 +238,12 @@ def _receive(response: requests.Response, sink: BinaryIO, *, is_file: bool) -> A
     headers = {name.lower(): value for name, value in response.headers.items()}
     headers.setdefault("date", formatdate(usegmt=True))
     return watch.answer(response.status_code, headers)
+
+
+def _head_bytes(status: int, call: Call) -> int:
+    """How much of a body is kept: an import's refusal names every value that is wrong."""
+    is_refusal = call.is_write and status in _REFUSED
+    return REFUSAL_BYTES if is_refusal else HEAD_BYTES
 
 
 def _pieces(response: requests.Response) -> Iterator[bytes]:

@@ -232,6 +232,23 @@ def test_a_refused_import_says_what_is_wrong_where_and_how_often_without_values(
     assert "Sentinel" not in repr(error.findings)
 
 
+def test_an_import_that_is_refused_for_thousands_of_values_says_so(
+    client: RedcapClient, server: Any
+) -> None:
+    lines = [f'"{number}","weight","heavy","No number."' for number in range(40_000)]
+    message = "\n".join([*lines, '"1","sex","9","Not a choice."'])
+    server.answers(server.http(json.dumps({"error": message}), 400))
+
+    with pytest.raises(ImportRejectedError) as caught:
+        client.import_records(ROW)
+
+    assert caught.value.findings == (
+        ImportFinding("weight", "No number.", 40_000),
+        ImportFinding("sex", "Not a choice.", 1),
+    )
+    assert caught.value.server_message == message
+
+
 def test_another_refusal_of_an_import_shows_none_of_its_data(
     client: RedcapClient, server: Any
 ) -> None:
