@@ -215,6 +215,10 @@ def _quote_name(name: str) -> str:
 
 
 def _receive(response: requests.Response, sink: BinaryIO, call: Call) -> Answer | Failure:
+    if response.status_code < _OK:
+        # The answer proper is still to come, and would be taken for that of the next request.
+        response.close()
+        return Answer(response.status_code)
     is_file = call.wire_format == "file"
     head_bytes = _head_bytes(response.status_code, call)
     watch = BodyWatch(

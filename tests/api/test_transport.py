@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -60,6 +61,31 @@ def test_a_connection_dropped_before_an_answer_is_lost_and_retried(
     error = _fails(client)
 
     assert (error.reason, error.attempts) == ("connection_lost", 3)
+
+
+def test_the_answer_after_an_interim_one_is_not_taken_for_the_next(make_client: Any) -> None:
+    interim = b"HTTP/1.1 103 Early Hints\r\n\r\n"
+    late, right = (
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n" + body for body in (b"15", b"77")
+    )
+
+    def serve() -> None:
+        for answers in ((interim, late), (right,)):
+            connection, _ = listener.accept()
+            # Of the first connection the client has left, as it should.
+            with connection, suppress(ConnectionError):
+                for answer in answers:
+                    read_request(connection, connection.recv(65536))
+                    connection.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, daemon=True).start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/api/"
+        client = make_client(api_url=url, retries=0)
+        with pytest.raises(AnswerError, match="HTTP 103 came"):
+            client.export_version()
+
+        assert client.generate_next_record_name() == "77"
 
 
 def test_an_answer_cut_within_its_headers_is_not_taken_for_an_empty_one(
