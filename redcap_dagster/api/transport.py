@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Iterable, Iterator
 from email.utils import formatdate
 from functools import lru_cache
+from http.client import BadStatusLine, HTTPException, IncompleteRead, RemoteDisconnected
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
 from pathlib import Path
@@ -82,6 +83,10 @@ _SENTENCES: dict[Reason, str] = {
 _NO_TLS = (
     "no TLS connection could be made: what listens there speaks no TLS, or no version of it that "
     "this machine takes. Are the port and the https of the API URL right?"
+)
+_NO_HTTP = (
+    "what came is no HTTP answer, or one with more headers than anybody sends. Something else than "
+    "a REDCap server listens there: are the host and port of the API URL right?"
 )
 
 
@@ -291,6 +296,8 @@ def _announced_bytes(response: requests.Response) -> int | None:
 
 def _failure_of(error: Exception) -> Failure:
     reason = _reason_of(error)
+    if reason == "connection_lost" and any(map(_is_no_http, _causes(error))):
+        return Failure("transport", _NO_HTTP)
     if reason == "transport":
         name = type(error).__name__
         return Failure(reason, f"the request could not be sent or its answer not read ({name}).")
@@ -323,6 +330,15 @@ def _reason_of(error: Exception) -> Reason:
     if isinstance(error, (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
         return "connection_lost"
     return "transport"
+
+
+def _is_no_http(error: BaseException) -> bool:
+    """Whether bytes came that are no HTTP, and not the start of it alone."""
+    if isinstance(error, (RemoteDisconnected, IncompleteRead)):
+        return False
+    if isinstance(error, BadStatusLine):
+        return not "HTTP/".startswith(str(error)[:5])
+    return isinstance(error, HTTPException)
 
 
 def _is_distrust(error: requests.exceptions.SSLError) -> bool:

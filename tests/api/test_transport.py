@@ -63,6 +63,27 @@ def test_a_connection_dropped_before_an_answer_is_lost_and_retried(
     assert (error.reason, error.attempts) == ("connection_lost", 3)
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"<html>Sentinel-Smith</html>\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"X-Flood: Sentinel-Smith\r\n" * 300 + b"\r\n",
+        b"HTTP/1.1 200 OK\r\nX-Flood: " + b"x" * 70_000 + b"\r\n\r\n",
+    ],
+)
+def test_what_is_no_http_is_not_told_as_a_lost_connection(
+    answer: bytes, client: RedcapClient, server: Any
+) -> None:
+    server.answers(answer)
+
+    error = _fails(client)
+
+    assert (error.reason, error.attempts) == ("transport", 3)
+    assert "is no HTTP answer" in str(error)
+    assert "Sentinel" not in str(error)
+
+
 def test_the_answer_after_an_interim_one_is_not_taken_for_the_next(make_client: Any) -> None:
     interim = b"HTTP/1.1 103 Early Hints\r\n\r\n"
     late, right = (
