@@ -34,6 +34,7 @@ _OWNER_ONLY = 0o700
 _EXPORT, _LOCK = "export.json", "lock"
 _BLOCK, _ANSWERS = ".block", ".answers"
 _DIGITS = 5
+_ATTEMPTS = 100
 _OLDEST_S = 7 * 24 * 3600.0
 
 
@@ -118,13 +119,15 @@ class Spool:
                 f"The folder {self._root}, which answers are kept in, belongs to somebody else. "
                 f"Set {FOLDER_VARIABLE} to a folder of your own."
             )
-        self._remove_old()
         try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            # Such as a run whose worker was lost and that is run again beside what is left of it.
-            self._is_shared = False
-            self._folder = Path(tempfile.mkdtemp(prefix=f"{self._folder.name}-", dir=self._root))
+            self._remove_old()
+            self._is_shared = self._take_folder()
+            if not self._is_shared:
+                # Such as a run whose worker was lost and that is run again beside what is left.
+                name = f"{self._folder.name}-"
+                self._folder = Path(tempfile.mkdtemp(prefix=name, dir=self._root))
+        except OSError as error:
+            raise self._cannot_keep(error) from None
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -133,15 +136,35 @@ class Spool:
             return
         left = [path.name for path in self._folder.iterdir() if path.name != _LOCK]
         if not left:
-            # Before the lock is given up: nobody can have begun here.
-            shutil.rmtree(self._folder)
+            with suppress(OSError):  # another export is just beginning here
+                (self._folder / _LOCK).unlink(missing_ok=True)
+                self._folder.rmdir()
         self._lock.release()
+
+    def _take_folder(self) -> bool:
+        """Whether the folder is ours now; False where another export has it.
+
+        One that ends removes it, perhaps at this moment.
+        """
+        for _ in range(_ATTEMPTS):
+            try:
+                self._folder.mkdir(mode=_OWNER_ONLY, exist_ok=True)
+                self._lock.acquire(timeout=0)
+            except Timeout:
+                return False
+            except (FileNotFoundError, FileExistsError):
+                continue
+            if (self._folder / _LOCK).exists():
+                return True
+            self._lock.release()
+        return False
 
     def resume(self) -> Mapping[str, Any] | None:
         """What `begin` was given when the same export was begun before; None to begin anew."""
         content = _read_json(self._folder / _EXPORT)
         if content is None or content["format"] != _FORMAT:
             return None
+        os.utime(self._folder / _EXPORT)  # somebody goes on with it
         return dict(content["facts"])
 
     def begin(self, facts: Mapping[str, Any]) -> None:
@@ -167,9 +190,10 @@ class Spool:
 
     def _remove_old(self) -> None:
         for export in self._root.glob(f"*/{_EXPORT}"):
-            with suppress(FileNotFoundError):  # another process has just removed it
+            with suppress(FileNotFoundError, Timeout):  # just removed, or under way
                 if time.time() - export.stat().st_mtime > _OLDEST_S:
-                    shutil.rmtree(export.parent)
+                    with FileLock(export.with_name(_LOCK), timeout=0):
+                        shutil.rmtree(export.parent)
 
     def blocks(self) -> list[SpooledBlock]:
         """The blocks that were begun, in their order, up to one that is not whole."""

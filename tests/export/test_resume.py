@@ -16,6 +16,7 @@ from redcap_dagster.export import (
     read_design,
     read_row_list,
 )
+from redcap_dagster.export.spool import Spool
 from tests.export.conftest import Serve, rows_of, small
 
 
@@ -64,6 +65,41 @@ def test_what_the_disk_lost_when_the_machine_went_down_is_asked_for_again(
         assert export.settle()
         export.done()
     assert sorted(map(str, rows)) == sorted(map(str, study.whole_export()))
+
+
+def hold_and_let_go(root: Path, times: int) -> None:
+    for _ in range(times):
+        with Spool(root, "export") as spool:
+            spool.begin({})
+            spool.clear()
+
+
+def test_an_export_may_begin_at_the_moment_at_which_another_ends(tmp_path: Path) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    processes = [spawn.Process(target=hold_and_let_go, args=(tmp_path, 400)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_export_under_way_is_not_removed_when_the_clock_jumps(tmp_path: Path) -> None:
+    with Spool(tmp_path, "long") as spool:
+        spool.begin({"fence": None})
+        os.utime(tmp_path / "long" / "export.json", (0, 0))
+        with Spool(tmp_path, "another"):
+            assert spool.resume() == {"fence": None}
+
+
+def test_an_export_that_somebody_went_on_with_is_not_removed_as_old(tmp_path: Path) -> None:
+    with Spool(tmp_path, "long") as spool:
+        spool.begin({"fence": None})
+        os.utime(tmp_path / "long" / "export.json", (0, 0))
+        spool.resume()
+    with Spool(tmp_path, "another"):
+        assert (tmp_path / "long" / "export.json").exists()
 
 
 def test_what_is_kept_on_disk_is_for_its_owner_alone(serve: Serve, tmp_path: Path) -> None:
