@@ -8,12 +8,15 @@
     <spool>/<export>/00007-002.answers   the answers to one of its parts, as REDCap sent them
 
 Files appear whole under their names, or not at all, and are for their owner alone: they hold
-patient data. They are gone when the export is published.
+patient data. They are gone when the export is published. Each begins with a checksum of its name
+and content, so that one which a disk has spoilt, or somebody has edited or copied, is as good as
+one that is not there.
 """
 
 import errno
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -29,12 +32,14 @@ from typing_extensions import Self
 
 from redcap_dagster.errors import ExportError
 
-_FORMAT = 1
+_FORMAT = 2
 _OWNER_ONLY = 0o700
 _EXPORT, _LOCK = "export.json", "lock"
 _BLOCK, _ANSWERS = ".block", ".answers"
 _DIGITS = 5
+_OF_A_BLOCK = re.compile(r"(\d+)(?:-\d+\.answers|\.block)")
 _ATTEMPTS = 100
+_CHECKSUM_BYTES = len("00000000\n")
 _OLDEST_S = 7 * 24 * 3600.0
 
 
@@ -161,7 +166,7 @@ class Spool:
 
     def resume(self) -> Mapping[str, Any] | None:
         """What `begin` was given when the same export was begun before; None to begin anew."""
-        content = _read_json(self._folder / _EXPORT)
+        content = self._read_json(_EXPORT)
         if content is None or content["format"] != _FORMAT:
             return None
         os.utime(self._folder / _EXPORT)  # somebody goes on with it
@@ -198,53 +203,38 @@ class Spool:
     def blocks(self) -> list[SpooledBlock]:
         """The blocks that were begun, in their order, up to one that is not whole."""
         found: list[SpooledBlock] = []
-        for path in sorted(self._folder.glob(f"*{_BLOCK}")):
-            content = _read_json(path)
-            if content is None or int(path.stem) != len(found):
-                self._remove_from(len(found))  # other blocks will take these numbers
-                break
+        while (content := self._read_json(_block_name(len(found)))) is not None:
             parts = tuple(
                 (tuple(names), None if events is None else tuple(events))
                 for names, events in content["parts"]
             )
-            found.append(SpooledBlock(int(path.stem), tuple(content["record_ids"]), parts))
+            found.append(SpooledBlock(len(found), tuple(content["record_ids"]), parts))
+        self._remove_from(len(found))  # other blocks will take these numbers
         return found
 
     def add_block(self, block: SpooledBlock) -> None:
         """Write down a block before it is asked for."""
         content = {"record_ids": block.record_ids, "parts": block.parts}
-        self._write(f"{block.number:0{_DIGITS}d}{_BLOCK}", json.dumps(content).encode())
+        self._write(_block_name(block.number), json.dumps(content).encode())
 
     def load(self, block: int, part: int) -> list[Answer] | None:
         """The answers to a part of a block; None where they are not there, or not whole."""
-        path = self._folder / _name(block, part)
-        try:
-            content = path.read_bytes()
-        except FileNotFoundError:
+        content = self._read(_name(block, part))
+        if content is None:
             return None
         head, _, bodies = content.partition(b"\n")
-        answers = _parse_json(head)
-        if answers is None or zlib.crc32(bodies) != answers["crc32"]:
-            return None
-        return list(_cut(bodies, answers["answers"]))
+        return list(_cut(bodies, json.loads(head)))
 
     def save(self, block: int, part: int, answers: Sequence[Answer]) -> None:
         """Keep the answers to a part of a block."""
-        crc32 = 0
-        for answer in answers:
-            crc32 = zlib.crc32(answer.body, crc32)
-        head = {
-            "crc32": crc32,
-            "answers": [
-                [item.first, item.last, item.instruments, len(item.body)] for item in answers
-            ],
-        }
+        head = [[item.first, item.last, item.instruments, len(item.body)] for item in answers]
         bodies = (answer.body for answer in answers)
         self._write(_name(block, part), json.dumps(head).encode(), b"\n", *bodies)
 
     def _remove_from(self, number: int) -> None:
         for path in self._folder.iterdir():
-            if path.suffix in {_BLOCK, _ANSWERS} and int(path.name[:_DIGITS]) >= number:
+            block = _OF_A_BLOCK.fullmatch(path.name)
+            if block and int(block[1]) >= number:
                 path.unlink()
 
     def _write(self, name: str, *pieces: bytes) -> None:
@@ -253,11 +243,28 @@ class Spool:
         try:
             descriptor = os.open(half, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
             with os.fdopen(descriptor, "wb") as file:
+                file.write(_checksum(name, *pieces))
                 for piece in pieces:
                     file.write(piece)
             half.replace(path)
         except OSError as error:
             raise self._cannot_keep(error) from None
+
+    def _read(self, name: str) -> bytes | None:
+        """The content of a file; None where it is not there, or not as it was written."""
+        try:
+            content = (self._folder / name).read_bytes()
+        except FileNotFoundError:
+            return None
+        checksum, content = content[:_CHECKSUM_BYTES], content[_CHECKSUM_BYTES:]
+        return content if checksum == _checksum(name, content) else None
+
+    def _read_json(self, name: str) -> dict[str, Any] | None:
+        content = self._read(name)
+        if content is None:
+            return None
+        found: dict[str, Any] = json.loads(content)
+        return found
 
     def _cannot_keep(self, error: OSError) -> ExportError:
         advice = "Give another folder, which this user can write in."
@@ -269,21 +276,16 @@ class Spool:
         )
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
-    """What a file of ours says; None where it is not there, or not whole."""
-    try:
-        return _parse_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
+def _checksum(name: str, *pieces: bytes) -> bytes:
+    """A line for the beginning of a file."""
+    crc32 = zlib.crc32(name.encode())
+    for piece in pieces:
+        crc32 = zlib.crc32(piece, crc32)
+    return f"{crc32:08x}\n".encode()
 
 
-def _parse_json(text: bytes) -> dict[str, Any] | None:
-    """None for what is not whole: the machine went down before the disk had it."""
-    try:
-        content: dict[str, Any] = json.loads(text)
-    except ValueError:
-        return None
-    return content
+def _block_name(block: int) -> str:
+    return f"{block:0{_DIGITS}d}{_BLOCK}"
 
 
 def _name(block: int, part: int) -> str:

@@ -19,7 +19,7 @@ import pyarrow as pa
 from typing_extensions import Self
 
 from redcap_dagster.api import RedcapClient
-from redcap_dagster.errors import ExportError, RequestRejectedError
+from redcap_dagster.errors import AnswerError, ExportError, RequestRejectedError
 from redcap_dagster.export.asking import Ask, Asker, Sent
 from redcap_dagster.export.assemble import (
     Rows,
@@ -328,9 +328,15 @@ class StudyExport:
         """The rows of a part. Of what is on disk, nothing is asked for."""
         ask = self._what(block, part)
         if not isinstance(came, Sent):
-            with self._lock:
-                self._from_disk += 1
-            return self._asker.read(ask, came)
+            try:
+                rows = self._asker.read(ask, came)
+            except AnswerError:  # another version of this package believed it
+                self._asked_blocks.add(block.number)
+                came = self._asker.send(ask)
+            else:
+                with self._lock:
+                    self._from_disk += 1
+                return rows
         answers, rows = self._asker.answers_to(ask, came)
         self._spool.save(block.number, part, answers)
         return rows

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import random
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,50 @@ def test_what_the_disk_lost_when_the_machine_went_down_is_asked_for_again(
         assert export.settle()
         export.done()
     assert sorted(map(str, rows)) == sorted(map(str, study.whole_export()))
+
+
+@pytest.mark.parametrize("spoilt", ["export.json", "00000.block", "00000-000.answers"])
+@pytest.mark.parametrize("how", ["a letter", "another file", "nothing of ours"])
+def test_what_was_spoilt_on_disk_is_asked_for_again(
+    serve: Serve, tmp_path: Path, spoilt: str, how: str
+) -> None:
+    study = serve("everything", records=30)
+    settings = small(1_500)
+    with StudyExport(study.client, study.project, settings=settings, spool=tmp_path) as export:
+        rows_of(export)  # and leave it there
+    (path,) = tmp_path.glob(f"*/{spoilt}")
+    (other,) = tmp_path.glob("*/00001-000.answers" if "answers" in spoilt else "*/00001.block")
+    path.write_bytes(
+        {
+            "a letter": path.read_bytes().replace(b"enrol", b"entol").replace(b"20", b"21"),
+            "another file": other.read_bytes(),
+            "nothing of ours": b"{}",
+        }[how]
+    )
+    with StudyExport(study.client, study.project, settings=settings, spool=tmp_path) as export:
+        rows = rows_of(export)
+        assert export.settle()
+        export.done()
+    assert sorted(map(str, rows)) == sorted(map(str, study.whole_export()))
+
+
+def test_an_answer_that_is_believed_no_more_is_asked_for_again(
+    serve: Serve, tmp_path: Path
+) -> None:
+    study = serve("classic", records=30)
+    with StudyExport(study.client, study.project, settings=small(300), spool=tmp_path) as export:
+        rows_of(export)  # and leave it there
+        parts = export.progress.batches_done
+    (folder,) = tmp_path.iterdir()
+    with Spool(tmp_path, folder.name) as spool:  # as another version of the package might have it
+        (answer,) = spool.load(0, 0) or ()
+        spool.save(0, 0, [replace(answer, body=b"record_id\n1\n")])
+    study.record_requests()
+    with StudyExport(study.client, study.project, settings=small(300), spool=tmp_path) as export:
+        assert rows_of(export) == study.whole_export()
+        assert export.settle()
+        assert export.progress.batches_resumed == parts - 1
+    assert len(study.record_requests()) == 1
 
 
 def hold_and_let_go(root: Path, times: int) -> None:
