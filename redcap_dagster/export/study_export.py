@@ -221,6 +221,7 @@ class StudyExport:
         differing = self._blocks.differing(rows)
         self._refuse_if_nothing_came(differing)
         self._rows = rows
+        self._count_asked()  # what was deleted before it came is expected no more
         if not differing and not logged:
             self._fence = self._series.fence = fence
             self._moment_is_assured = fence is not None
@@ -375,11 +376,14 @@ class StudyExport:
     def _look(self) -> Look:
         return self._looker.look(self._fence, self._asker.sent_before_now)
 
-    def _begin_counting(self) -> None:
+    def _count_asked(self) -> None:
         asked = self._blocks.asked_keys(self._rows)
+        self.progress.records_asked = count_distinct(self._rows.space.records_of(asked))
+        self.progress.cells_planned = len(asked) * len(self._columns)
+
+    def _begin_counting(self) -> None:
+        self._count_asked()
         progress = self.progress
-        progress.records_asked = count_distinct(self._rows.space.records_of(asked))
-        progress.cells_planned = len(asked) * len(self._columns)
         progress.records_done = progress.rows = progress.cells = progress.batches_done = 0
         progress.records_from_disk = 0
         self._asked_blocks.clear()

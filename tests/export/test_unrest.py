@@ -12,7 +12,7 @@ from redcap_dagster.emulator import RedcapEmulator, synthetic_project
 from redcap_dagster.emulator.options import ServerOptions
 from redcap_dagster.errors import AnswerError, ExportError, ServerError
 from redcap_dagster.export import ExportSettings, StudyExport, read_design, read_row_list
-from tests.export.conftest import Serve, Served, rows_of, small
+from tests.export.conftest import Serve, Served, add_user_without_log, rows_of, small
 
 
 def run_before_the_first_answer(
@@ -47,6 +47,21 @@ def test_records_that_are_gone_are_not_looked_for_one_by_one(
             rows = rows_of(export)
     assert rows == study.whole_export()
     assert len(study.record_requests()) <= 4
+
+
+def test_records_that_are_gone_before_they_come_are_expected_no_more(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = serve("classic", records=20)
+    # Without the log, nothing is read again: the second list of rows alone tells.
+    with RedcapClient(study.emulator.url, add_user_without_log(study)) as client:
+        gone = read_row_list(client, study.project).record_ids[3]
+        run_before_the_first_answer(monkeypatch, study, lambda: study.client.delete_records([gone]))
+        with StudyExport(client, study.project) as export:
+            assert rows_of(export) == study.whole_export()
+            assert export.settle()
+            facts = export.facts()
+    assert (facts["records_expected"], facts["records_received"]) == (19, 19)
 
 
 def test_a_study_whose_ids_are_hashed_for_the_token_is_refused_by_that_name() -> None:
