@@ -2,13 +2,16 @@
 
 import argparse
 import os
+import re
 from typing import get_args
-from urllib.parse import urlsplit
 
 from redcap_dagster.destinations import Destination, SchemaChanges, load_study
 from redcap_dagster.errors import ConfigError
 
 URL_VARIABLE = "REDCAP_DESTINATION_URL"
+_PASSWORD = re.compile(r"^[^:]*://[^/?#]*?:[^/?#]+@|[?&](?:ssl)?password=", re.IGNORECASE)
+"""Not `urlsplit`, which raises where a password has a bracket."""
+
 LOAD_HELP = "load what was published into DuckDB or PostgreSQL, in one transaction"
 
 
@@ -65,7 +68,7 @@ def _url(given: str | None) -> str:
     url = given or os.environ.get(URL_VARIABLE)
     if not url:
         raise ConfigError(f"Say where to load with --to, or set {URL_VARIABLE}.")
-    if given and urlsplit(given).password:
+    if given and _PASSWORD.search(given):
         raise ConfigError(
             "An argument ends in the shell's history, and this one holds a password. Put the "
             f"address into {URL_VARIABLE}, or the password into PGPASSWORD or ~/.pgpass."

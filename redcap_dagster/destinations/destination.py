@@ -38,7 +38,7 @@ class Destination:
     schema: str = "redcap"
 
     def __post_init__(self) -> None:
-        if self.url.split(":")[0] not in _KINDS or (self.kind == "duckdb" and not self.path.suffix):
+        if not self._names_a_database():
             # Not shown: it may hold a password.
             raise ConfigError(
                 "The address names no database to load into. It is duckdb:///folder/file.duckdb "
@@ -52,6 +52,14 @@ class Destination:
             )
         if not self.schema or "\0" in self.schema:
             raise ConfigError("The schema to load into has no name.")
+
+    def _names_a_database(self) -> bool:
+        if self.url.split(":")[0] not in _KINDS:
+            return False
+        try:
+            return self.kind != "duckdb" or bool(self.path.suffix)
+        except ValueError:  # a bracket where a machine's name stands
+            return False
 
     @property
     def kind(self) -> DestinationKind:

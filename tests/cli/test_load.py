@@ -60,6 +60,10 @@ def test_the_pages_own_command_loads_a_study_and_its_partitions(
     [
         ("data/my_study", "Say where to load with --to, or set REDCAP_DESTINATION_URL."),
         ("data/my_study --to postgresql://me:zq@host/db", "this one holds a password"),
+        ("data/my_study --to postgresql://me:zq[@host/db", "this one holds a password"),
+        ("data/my_study --to postgresql://me@host/db?password=zq", "this one holds a password"),
+        ("data/my_study --to postgresql://me@host/db?a=b&sslpassword=zq", "holds a password"),
+        ("data/my_study --to duckdb://[zq/a.duckdb", "The address names no database"),
         ("nowhere --to duckdb:///a.duckdb", "Nothing has been published in nowhere."),
         ("data/my_study --to duckdb:///a.duckdb --tables x", "There is no table x in data/my_"),
     ],
