@@ -115,7 +115,7 @@ class Spool:
 
     def __enter__(self) -> Self:
         try:
-            for folder in (self._root.parent, self._root, self._folder):  # the first is a shelf
+            for folder in (self._root.parent, self._root):  # the first is a shelf
                 folder.mkdir(mode=_OWNER_ONLY, parents=True, exist_ok=True)
         except OSError as error:
             raise self._cannot_keep(error) from None
