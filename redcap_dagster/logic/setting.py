@@ -111,8 +111,13 @@ def reference_needs(node: Reference, expression: Expression, setting: Setting) -
             found.append((LogicNameError, f"The study has no field {node.name}."))
     elif variable.source == "instrument" and setting.instrument is None:
         found.append((LogicUnsupportedError, f"[{node.name}] needs instrument= to be passed."))
-    elif variable.source == "timestamp" and node.modifiers[0] not in shape.instruments:
-        found.append((LogicNameError, f"The study has no instrument {node.modifiers[0]}."))
+    elif variable.source == "timestamp":
+        # Without an instrument it is refused as written: see `find_refusals`.
+        found += [
+            (LogicNameError, f"The study has no instrument {name}.")
+            for name in node.modifiers[:1]
+            if name not in shape.instruments
+        ]
     is_named = node.event is not None and "-" not in node.event
     if is_named and shape.event(node.event or "") is None:
         found.append((LogicNameError, f"The study has no event {node.event}."))

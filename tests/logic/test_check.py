@@ -87,6 +87,8 @@ def test_what_fits_the_design_has_no_findings(text: str) -> None:
         ("[age] + 'x'", LogicTypeError, "no number"),
         ("[instrument-name] = 'base'", LogicUnsupportedError, "needs instrument="),
         ("[survey-date-completed:visit:value] = ''", LogicNameError, "no instrument visit"),
+        ("[survey-date-completed] = ''", LogicUnsupportedError, "needs its instrument and :value"),
+        ("[survey-time-completed][1] = ''", LogicUnsupportedError, "needs its instrument"),
     ],
 )
 def test_what_does_not_fit_the_design_is_named(
