@@ -12,6 +12,7 @@ from redcap_dagster.logic.tree import Span
 
 _TAG = re.compile(r"(?<![A-Za-z0-9_@.])@[A-Z][A-Z0-9_-]*")
 _UNQUOTED = re.compile(r"[^\s,)]+")
+_COMMENT = re.compile(r"(?m:^)[ \t]*(?:#|//)[^\n]*")
 _QUOTED = re.compile(r"\"((?:\\.|[^\"\\])*)\"|'((?:\\.|[^'\\])*)'", re.DOTALL)
 
 
@@ -107,11 +108,14 @@ def _split(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def _outside_quotes(text: str, start: int, end: int) -> Iterator[tuple[int, str]]:
-    """Each sign that stands outside quotes and brackets, with its place."""
+    """Each sign that stands outside quotes, brackets and comments, with its place."""
     place = start
     while place < end:
         sign = text[place]
-        if sign in "\"'":
+        comment = _COMMENT.match(text, place, end)
+        if comment:
+            place = comment.end()
+        elif sign in "\"'":
             quoted = _QUOTED.match(text, place, end)
             if quoted is None:
                 raise _unclosed("quote", text, place)

@@ -51,6 +51,13 @@ def tags(annotation: str) -> list[object]:
             ],
         ),
         (
+            "@CALCTEXT(\n  // don't (yet\n# nor \"\n[a]) @HIDDEN",
+            [
+                ("@CALCTEXT", "\n  // don't (yet\n# nor \"\n[a]", False),
+                ("@HIDDEN", None, False),
+            ],
+        ),
+        (
             "@IF([a]=1, @IF([b]=1, @HIDDEN, ''), '')",
             [
                 ("@IF", "[a]=1, @IF([b]=1, @HIDDEN, ''), ''", False),
