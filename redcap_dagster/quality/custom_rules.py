@@ -95,8 +95,8 @@ def parse_yaml(
         place = f" (line {mark.line + 1})" if mark is not None else ""
         # The parser's own message quotes the text, which may hold record ids.
         raise ConfigError(f"{path} is no YAML{place}.") from None
-    if isinstance(content, dict):
-        content = content.get(key)
+    if isinstance(content, dict) and key in content:
+        content = content[key]
     if content is None:
         return []
     if not isinstance(content, list):
@@ -146,4 +146,7 @@ def _from_mapping(item: Mapping[str, Any]) -> CustomRule | None:
     )
     if not is_fit or not isinstance(name, str) or not isinstance(logic, str):
         return None
-    return CustomRule(name.strip(), logic.strip(), severity, bool(item.get("blocking", False)))
+    name, logic = name.strip(), logic.strip()
+    if not name or not logic:
+        return None
+    return CustomRule(name, logic, severity, bool(item.get("blocking", False)))

@@ -38,6 +38,9 @@ def test_a_yaml_file_says_more(tmp_path: Path) -> None:
         ("r.csv", "rule_name,rule_logic\na,1\na,1\n", "'a' in .* is there twice"),
         ("r.csv", "rule_name,rule_logic\noutliers,1\n", "'outliers' in .* is the name of a built"),
         ("r.yaml", "rules: 3\n", "must hold a list"),
+        ("r.yaml", "rule:\n- {name: a, logic: b}\n", "must hold a list, .* under `rules`"),
+        ("r.yaml", "- {name: ' ', logic: b}\n", "Rule 1 of .* must have a name and a logic"),
+        ("r.yaml", "- {name: a, logic: ''}\n", "Rule 1 of .* must have a name and a logic"),
         ("r.yaml", "- {name: a}\n", "Rule 1 of .* must have a name and a logic"),
         ("r.yaml", "- {name: a, logic: b, level: 3}\n", "Rule 1 of"),
         ("r.yaml", "- {name: a, logic: b, severity: high}\n", "Rule 1 of"),
@@ -117,6 +120,7 @@ def test_an_excluded_finding_is_marked_and_does_not_count(
         ("e.csv", "record_id,field\nzqid,x\n", "Exclusion 1 of .* needs record_id and rule"),
         ("e.yaml", "- zqid\n", "Exclusion 1 of .* must be a mapping"),
         ("e.yaml", "zqid: [\n", "is no YAML"),
+        ("e.yaml", "exclusion:\n- {record_id: zqid}\n", "must hold a list, .* under `exclusions`"),
         (
             "e.csv",
             "record_id,rule\nzqid,out_of_rnge\n",
