@@ -25,7 +25,8 @@ class QualityOptions:
         blocking: Rules whose findings keep downstream assets from running; they are errors.
         custom_rules: File of custom rules: YAML, or the CSV that REDCap exports.
         exclusions: File of findings that were looked at and are to be left out: CSV or YAML.
-        as_of: What `today` and `now` mean in bounds and logic; None for the moment of the run.
+        as_of: What `today` and `now` mean in bounds and logic, in the study's own time, without
+            a time zone; None for the moment of the run.
         lists_missing_values: Whether rule A's findings are rows of `quality_findings`. They are
             counted anyway; most studies have very many.
         includes_unopened_forms: Whether rules A, B and H look at forms that were never opened
@@ -79,6 +80,7 @@ class QualityOptions:
             raise ConfigError(f"The severity of {', '.join(wrong)} must be 'warn' or 'error'.")
         if not self.outlier_multiplier > 0:
             raise ConfigError("outlier_multiplier must be above 0.")
+        refuse_time_zone(self.as_of)
 
     def runs(self, rule: str) -> bool:
         """Whether a rule is to run."""
@@ -93,6 +95,19 @@ class QualityOptions:
         name = item.validation.removesuffix("_comma_decimal")
         return name in {"integer", "number"} or (
             self.outliers_with_decimal_places and name in _FIXED_DECIMALS
+        )
+
+
+def refuse_time_zone(as_of: date | datetime | None) -> None:
+    """Make sure that a moment can be compared with those of a study, which have no time zone.
+
+    Raises:
+        ConfigError: It has one.
+    """
+    if isinstance(as_of, datetime) and as_of.tzinfo is not None:
+        raise ConfigError(
+            "as_of has a time zone, and the moments of a study have none: give the study's own "
+            "time, such as as_of.replace(tzinfo=None)."
         )
 
 

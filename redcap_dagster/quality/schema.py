@@ -6,6 +6,7 @@ import pandera.pandas as pa
 
 from redcap_dagster.project import RedcapProject
 from redcap_dagster.quality.moving_bounds import field_bound_checks
+from redcap_dagster.quality.options import refuse_time_zone
 from redcap_dagster.quality.rules import RuleChoices, UncompiledRule, compile_rules
 from redcap_dagster.tables import (
     DEFAULT_TABLE_OPTIONS,
@@ -55,8 +56,10 @@ def build_schema(
         show values of the data; `validate_table` does not.
 
     Raises:
+        ConfigError: `as_of` has a time zone.
         DesignError: The project has no such instrument.
     """
+    refuse_time_zone(as_of)
     spec = _plan_table(project, instrument, options)
     dtypes = to_pandas(spec.arrow_schema.empty_table()).dtypes
     events = project.events_of(instrument)

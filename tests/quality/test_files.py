@@ -1,6 +1,7 @@
 """The files that a study keeps about its rules: custom rules and exclusions."""
 
 from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         ({"rules": ["outlier"]}, "There is no quality rule outlier"),
         ({"severities": {"outliers": "high"}}, "severity of outliers must be"),
         ({"outlier_multiplier": 0}, "outlier_multiplier must be above 0"),
+        ({"as_of": datetime(2024, 6, 15, tzinfo=timezone.utc)}, "as_of has a time zone"),
     ],
 )
 def test_an_option_that_cannot_be_is_refused(options: dict[str, Any], message: str) -> None:

@@ -1,7 +1,7 @@
 """The pandera schema of an instrument table."""
 
 from dataclasses import replace
-from datetime import date, time, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from typing import Any
 
 import pandas as pd
@@ -9,7 +9,7 @@ import pandera.pandas as pa
 import pytest
 from pyarrow import table as arrow_table
 
-from redcap_dagster.errors import DesignError
+from redcap_dagster.errors import ConfigError, DesignError
 from redcap_dagster.project import ProjectAnswers, RedcapProject, parse_project
 from redcap_dagster.quality import (
     RuleFailure,
@@ -272,6 +272,11 @@ def test_a_date_and_a_moment_are_compared_by_whole_days() -> None:
     assert validate_table(build_schema(project, "visit"), frame) == (
         RuleFailure(None, "range:x", 1),
     )
+
+
+def test_a_moment_with_a_time_zone_is_refused(project: RedcapProject) -> None:
+    with pytest.raises(ConfigError, match="the study's own time"):
+        build_schema(project, "visit", as_of=datetime(2024, 6, 15, tzinfo=timezone.utc))
 
 
 def test_decimals_are_checked_when_asked_for() -> None:
