@@ -162,8 +162,9 @@ def _checkbox_columns(
     codes = _codes(ticked)
     labels = distinct_labels(field.choices)
     shown = labels if options.choices == "labels" else codes
-    yield _list_column(field.name, field, "checkbox_list", ticked, shown)
-    if options.choices == "both":
+    if ticked:  # a checkbox may have lost all its choices, and the codes are there
+        yield _list_column(field.name, field, "checkbox_list", ticked, shown)
+    if ticked and options.choices == "both":
         yield _restating(field.name, field, TEXT_LIST, labels)
     if missing:
         name = companion_name(field.name)

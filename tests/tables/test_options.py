@@ -149,6 +149,18 @@ def test_missing_data_codes_of_a_listed_checkbox_have_a_list_of_their_own(
     }
 
 
+@pytest.mark.parametrize("choices", ["codes", "labels", "both"])
+def test_a_checkbox_that_lost_its_choices_keeps_its_missing_data_codes(
+    make_project: Callable[..., RedcapProject], make_chunk: MakeChunk, choices: str
+) -> None:
+    bare = DictionaryField("race", "visit", "checkbox")
+    project = make_project({"visit": ["record_id", bare]}, missing_codes=["UNK"])
+    chunk = make_chunk(project, [{"record_id": "1", "race___unk": "1"}])
+    table, _ = split(project, chunk, choices=choices, checkboxes="list")
+    assert table.column("race__missing").to_pylist() == [["UNK"]]
+    assert "race" not in table.column_names
+
+
 def test_an_unknown_option_is_refused_by_name() -> None:
     with pytest.raises(ConfigError, match="no choices='label'; it takes codes, labels, both"):
         TableOptions(choices="label")  # type: ignore[arg-type]
