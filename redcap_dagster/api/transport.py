@@ -155,10 +155,12 @@ def parse_verify(*, verify_tls: bool, ca_bundle: str | Path | None) -> bool | st
     """What `requests` takes as `verify`.
 
     Raises:
-        ConfigError: A bundle that is no file, or one that would not be used.
+        ConfigError: A bundle that is blank or no file, or one that would not be used.
     """
     if ca_bundle is None:
         return verify_tls
+    if not str(ca_bundle).strip():  # `requests` would check no certificate at all
+        raise ConfigError("`ca_bundle` is blank. Leave it out to trust the usual authorities.")
     if not verify_tls:
         raise ConfigError("`ca_bundle` is given but `verify_tls` is off. Leave one of them out.")
     if not Path(ca_bundle).exists():

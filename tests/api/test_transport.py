@@ -296,6 +296,12 @@ def test_a_bundle_that_cannot_be_used_is_refused_before_anything_is_sent(
         make_client(ca_bundle=tmp_path, verify_tls=False)
 
 
+@pytest.mark.parametrize("blank", ["", " "])
+def test_a_blank_bundle_does_not_turn_verification_off(blank: str, make_client: Any) -> None:
+    with pytest.raises(ConfigError, match="`ca_bundle` is blank"):
+        make_client(ca_bundle=blank)
+
+
 def test_nothing_for_this_machine_goes_through_a_proxy_or_takes_a_netrc_password(
     client: RedcapClient, server: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
