@@ -155,7 +155,8 @@ def parse_verify(*, verify_tls: bool, ca_bundle: str | Path | None) -> bool | st
     """What `requests` takes as `verify`.
 
     Raises:
-        ConfigError: A bundle that is blank or no file, or one that would not be used.
+        ConfigError: A bundle that is blank, no file or without certificates, or one that would not
+            be used.
     """
     if ca_bundle is None:
         return verify_tls
@@ -165,7 +166,23 @@ def parse_verify(*, verify_tls: bool, ca_bundle: str | Path | None) -> bool | st
         raise ConfigError("`ca_bundle` is given but `verify_tls` is off. Leave one of them out.")
     if not Path(ca_bundle).exists():
         raise ConfigError(f"The ca_bundle {ca_bundle} does not exist where this runs.")
+    if not _holds_certificates(Path(ca_bundle)):
+        raise ConfigError(
+            f"The ca_bundle {ca_bundle} cannot be read, or holds no certificates as text, which "
+            "begin with -----BEGIN CERTIFICATE-----. Of a binary one (.cer, .der) `openssl x509 "
+            "-inform der -in FILE -out FILE.pem` makes text."
+        )
     return str(ca_bundle)
+
+
+def _holds_certificates(bundle: Path) -> bool:
+    if bundle.is_dir():
+        return True
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(bundle)
+    except OSError:  # what OpenSSL says of the content is one of them
+        return False
+    return True
 
 
 class _Session(requests.Session):

@@ -294,6 +294,9 @@ def test_a_bundle_that_cannot_be_used_is_refused_before_anything_is_sent(
         make_client(ca_bundle=tmp_path / "absent.pem")
     with pytest.raises(ConfigError, match="verify_tls"):
         make_client(ca_bundle=tmp_path, verify_tls=False)
+    (tmp_path / "binary.cer").write_bytes(b"\x30\x82\x03\x00")
+    with pytest.raises(ConfigError, match="holds no certificates as text"):
+        make_client(ca_bundle=tmp_path / "binary.cer")
 
 
 @pytest.mark.parametrize("blank", ["", " "])
