@@ -14,7 +14,7 @@ from redcap_dagster.api.call import Call, Need
 from redcap_dagster.api.failure import Failure
 from redcap_dagster.api.lookup import Lookup
 from redcap_dagster.api.options import one_of
-from redcap_dagster.api.parameters import Names, Value, build_pairs, names
+from redcap_dagster.api.parameters import Names, Value, build_pairs, filled, names
 from redcap_dagster.api.readers import Reader, Rows
 from redcap_dagster.api.sender import Sender
 from redcap_dagster.errors import RequestRejectedError
@@ -74,7 +74,7 @@ class ListExports(Generic[Rows]):
         Args:
             field: One field's name; None for all.
         """
-        return self._list("exportFieldNames", {"field": field})
+        return self._list("exportFieldNames", {"field": filled("field", field)})
 
     def export_instruments(self) -> Rows:
         """Instruments: `instrument_name`, `instrument_label`, in dictionary order."""
@@ -180,9 +180,9 @@ class ListExports(Generic[Rows]):
             "log",
             {
                 "logtype": log_type,
-                "user": user,
-                "record": record,
-                "dag": data_access_group,
+                "user": filled("user", user),
+                "record": filled("record", record),
+                "dag": filled("data_access_group", data_access_group),
                 "beginTime": _minute(begin_time),
                 "endTime": _minute(end_time),
             },

@@ -15,7 +15,7 @@ from redcap_dagster.api.file_transfer import (
     read_upload,
     repository_file_call,
 )
-from redcap_dagster.api.parameters import Value, build_pairs
+from redcap_dagster.api.parameters import Value, build_pairs, filled
 from redcap_dagster.api.writes import Writes
 
 
@@ -200,9 +200,9 @@ class Files(Writes):
             compact_display: Leave out what has no answer.
         """
         values: dict[str, Value] = {
-            "record": record,
-            "event": event,
-            "instrument": instrument,
+            "record": filled("record", record),
+            "event": filled("event", event),
+            "instrument": filled("instrument", instrument),
             "repeat_instance": repeat_instance,
             "allRecords": all_records,
             "compactDisplay": compact_display,

@@ -50,10 +50,13 @@ def names(what: str, value: Listed) -> Listed:
     """Refuse what is no list of names, such as a text: its letters would be taken for names.
 
     Raises:
-        ConfigError: `value` is neither None nor a list of texts and whole numbers.
+        ConfigError: `value` is neither None nor a list of texts and whole numbers, or one of them
+            is blank, which REDCap passes over: a list of nothing else would mean "all".
     """
     if value is not None:
         _check_list(what, value)
+        if any(not str(name).strip() for name in value):
+            raise ConfigError(f"`{what}` holds a blank name.")
     return value
 
 
@@ -63,10 +66,7 @@ def some_names(what: str, value: Names | Sequence[int]) -> Sequence[Any]:
     Raises:
         ConfigError: `value` is no list of names, or one of them is blank.
     """
-    given = names(what, value) or ()
-    if any(not str(name).strip() for name in given):
-        raise ConfigError(f"`{what}` holds a blank name.")
-    return given
+    return names(what, value) or ()
 
 
 def filled(what: str, value: Text) -> Text:

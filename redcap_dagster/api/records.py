@@ -5,7 +5,7 @@ from typing import Literal, TypedDict
 
 from redcap_dagster.api.call import Call, Need, WireFormat
 from redcap_dagster.api.options import DELIMITERS, delimiter_word, one_of
-from redcap_dagster.api.parameters import Names, Value, build_pairs, names
+from redcap_dagster.api.parameters import Names, Value, build_pairs, filled, names
 
 CsvDelimiter = Literal[",", "tab", "\t", ";", "|", "^"]
 DecimalCharacter = Literal[",", "."]
@@ -92,7 +92,7 @@ def record_call(options: RecordOptions, wire_format: WireFormat) -> Call:
         "exportCheckboxLabel": options.get("export_checkbox_label"),
         "exportSurveyFields": options.get("export_survey_fields"),
         "exportDataAccessGroups": options.get("export_data_access_groups"),
-        "filterLogic": options.get("filter_logic"),
+        "filterLogic": filled("filter_logic", options.get("filter_logic")),
         "dateRangeBegin": options.get("date_range_begin"),
         "dateRangeEnd": options.get("date_range_end"),
         "csvDelimiter": delimiter,

@@ -8,7 +8,7 @@ from typing_extensions import Unpack
 
 from redcap_dagster.api.call import Call, Need
 from redcap_dagster.api.failure import Failure
-from redcap_dagster.api.parameters import Names, Value, build_pairs, names
+from redcap_dagster.api.parameters import Names, Value, build_pairs, filled, names
 from redcap_dagster.api.payload import build_payload
 from redcap_dagster.api.writes import Writes, import_call
 from redcap_dagster.errors import ConfigError
@@ -141,7 +141,7 @@ def _xml_call(options: ProjectXmlOptions) -> Call:
         "events": names("events", options.get("events")),
         "exportSurveyFields": options.get("export_survey_fields"),
         "exportDataAccessGroups": options.get("export_data_access_groups"),
-        "filterLogic": options.get("filter_logic"),
+        "filterLogic": filled("filter_logic", options.get("filter_logic")),
         "exportFiles": export_files,
     }
     needs = (_EXPORT_FILES,) if export_files else ()

@@ -179,6 +179,18 @@ def test_a_change_that_answers_something_else_is_in_doubt_and_not_sent_again(
         (lambda r: r.import_file("1", "f", io.StringIO("x")), "binary mode"),
         (lambda r: r.import_file("1", "f", b"x"), "`name` must say"),
         (lambda r: r.export_logging(log_type="all"), "`log_type` must be one of"),
+        # What REDCap passes over, so that it would mean "all".
+        (lambda r: r.export_records(forms=[""]), "`forms` holds a blank"),
+        (lambda r: r.export_records(events=["visit_arm_1", " "]), "`events` holds a blank"),
+        (lambda r: r.export_records(filter_logic=" "), "`filter_logic` is blank"),
+        (lambda r: r.export_project_xml(records=[""]), "`records` holds a blank"),
+        (lambda r: r.export_project_xml(filter_logic=""), "`filter_logic` is blank"),
+        (lambda r: r.frames.export_metadata(forms=[""]), "`forms` holds a blank"),
+        (lambda r: r.export_field_names(""), "`field` is blank"),
+        (lambda r: r.export_logging(record=""), "`record` is blank"),
+        (lambda r: r.export_logging(user=""), "`user` is blank"),
+        (lambda r: r.export_logging(data_access_group=""), "`data_access_group` is blank"),
+        (lambda r: r.export_pdf(record=""), "`record` is blank"),
     ],
 )
 def test_what_cannot_work_is_refused_before_anything_is_sent(
