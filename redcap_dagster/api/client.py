@@ -31,7 +31,7 @@ from redcap_dagster.api.sender import Sender
 from redcap_dagster.api.stats import RequestStats, StatsCounter
 from redcap_dagster.api.study import StudyMethods
 from redcap_dagster.api.surveys import Surveys
-from redcap_dagster.api.transport import Transport, parse_verify
+from redcap_dagster.api.transport import Transport, parse_timeout, parse_verify
 from redcap_dagster.api.version import VERSION_CALL, read_version
 from redcap_dagster.errors import ConfigError
 
@@ -88,8 +88,9 @@ class RedcapClient(Exports[list[Row]], RecordWrites, StudyWrites, Files, Surveys
             REDCAP_API_TOKEN when left out.
         verify_tls: Whether the server's certificate must be valid.
         ca_bundle: File of the certificates to trust instead of the usual ones.
-        connect_timeout_s: Seconds to wait for a connection.
-        read_timeout_s: Longest silence of the server before a request counts as failed.
+        connect_timeout_s: Seconds to wait for a connection; above 0, and a day at most.
+        read_timeout_s: Longest silence of the server, in seconds, before a request counts as
+            failed; above 0, and a day at most.
         retries: Further tries of a request that failed in a way that may pass, or a `RetryPolicy`.
         requests_per_minute: At most so many in any 60 seconds, those of every client of this
             server on this machine together. A REDCap server bans at 600.
@@ -127,8 +128,8 @@ class RedcapClient(Exports[list[Row]], RecordWrites, StudyWrites, Files, Surveys
         transport = Transport(
             self.api_url,
             verify=parse_verify(verify_tls=verify_tls, ca_bundle=ca_bundle),
-            connect_timeout_s=connect_timeout_s,
-            read_timeout_s=read_timeout_s,
+            connect_timeout_s=parse_timeout("connect_timeout_s", connect_timeout_s),
+            read_timeout_s=parse_timeout("read_timeout_s", read_timeout_s),
         )
         sender = Sender(
             transport=transport,

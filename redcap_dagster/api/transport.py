@@ -11,6 +11,7 @@ from functools import lru_cache
 from http.client import BadStatusLine, HTTPException, IncompleteRead, RemoteDisconnected
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
+from numbers import Real
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote_plus
@@ -36,6 +37,7 @@ _LENGTH = re.compile(r"[0-9]{1,18}")
 _CONNECTING = "urllib3.connection"
 _PIECE_BYTES = 256 * 1024
 _POOLED_CONNECTIONS = 32
+_LONGEST_TIMEOUT_S = 24 * 60 * 60
 # More than servers and proxies hold back to count it.
 _BUFFERED_BYTES = 1024 * 1024
 
@@ -173,6 +175,18 @@ def parse_verify(*, verify_tls: bool, ca_bundle: str | Path | None) -> bool | st
             "-inform der -in FILE -out FILE.pem` makes text."
         )
     return str(ca_bundle)
+
+
+def parse_timeout(option: str, seconds: float) -> float:
+    """Seconds that sockets can wait for.
+
+    Raises:
+        ConfigError: None, or more than a day: libraries would refuse that in their own way, at the
+            first request and with its token in their frames.
+    """
+    if isinstance(seconds, Real) and 0 < seconds <= _LONGEST_TIMEOUT_S:
+        return float(seconds)
+    raise ConfigError(f"`{option}` is a number of seconds: above 0, at most {_LONGEST_TIMEOUT_S}.")
 
 
 def _holds_certificates(bundle: Path) -> bool:

@@ -164,3 +164,10 @@ def test_a_list_of_other_things_than_names_is_refused(item: Any) -> None:
 @pytest.mark.parametrize("value", [["1", "2"], ("1", "2"), [1, np.int64(2)], range(1, 3)])
 def test_names_come_in_any_list_and_numbers_are_names(value: Any) -> None:
     assert build_pairs({"records": value}) == (("records[0]", "1"), ("records[1]", "2"))
+
+
+@pytest.mark.parametrize("seconds", [0, -1, None, "5", float("nan"), float("inf"), 86_401])
+@pytest.mark.parametrize("option", ["connect_timeout_s", "read_timeout_s"])
+def test_a_timeout_that_cannot_work_is_refused_at_once(option: str, seconds: Any) -> None:
+    with pytest.raises(ConfigError, match=f"`{option}` is a number of seconds"):
+        RedcapClient("http://127.0.0.1:9/api/", "0" * 32, **{option: seconds})
