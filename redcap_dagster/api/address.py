@@ -21,6 +21,11 @@ def parse_api_url(text: str) -> str:
         ConfigError: Not an http(s) URL that ends in `/api/`; plain http to another machine, where
             token and data could be read on the way; or a URL that carries a password or a query.
     """
+    if not isinstance(text, str):
+        raise ConfigError(
+            "The REDCap API URL must be a text. Is the environment variable that should hold it "
+            "(usually REDCAP_API_URL) set where this runs?"
+        )
     url = text.strip()
     parts = _split(url)
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:

@@ -95,8 +95,10 @@ def read_upload(file: BinaryIO | bytes, name: str | None, content_type: str | No
     """A file to send: its bytes, its name and its media type.
 
     Raises:
-        ConfigError: It is open as text, or has no name.
+        ConfigError: It is no open file, or open as text, or has no name.
     """
+    if not isinstance(file, bytes) and not hasattr(file, "read"):
+        raise ConfigError('`file` must be bytes or an open file: open(path, "rb").')
     content = file if isinstance(file, bytes) else file.read()
     if not isinstance(content, bytes):
         raise ConfigError('The file is open as text. Open it in binary mode: open(path, "rb").')

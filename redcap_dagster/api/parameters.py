@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from datetime import datetime
+from datetime import date, datetime
 from numbers import Integral
 from typing import Any, TypeVar
 
@@ -125,6 +125,8 @@ def _pairs_of(name: str, value: Value) -> list[tuple[str, str]]:
         return [(name, _server_time(name, value))]
     if isinstance(value, (str, int)):
         return [(name, str(value))]
+    if isinstance(value, date):
+        raise ConfigError(f"`{name}` is a day without a time: give a datetime, or a text.")
     _check_list(name, value)
     if not value:
         raise ConfigError(

@@ -52,9 +52,12 @@ def build_payload(data: Data, data_format: DataFormat | None = None, sep: str = 
         sep: Character between the cells of the csv of a frame.
 
     Raises:
-        ConfigError: No rows; one row where a list is due; a text without its format; a value that
-            is neither text, finite number, date, time, boolean, dict nor blank.
+        ConfigError: No rows, or other things than rows; one row where a list is due; a text without
+            its format; a value that is neither text, finite number, date, time, boolean, dict nor
+            blank.
     """
+    if isinstance(data, (bytes, bytearray)):
+        raise ConfigError("The data are bytes: decode them, so that they are text.")
     if isinstance(data, str):
         return _from_text(data, data_format)
     if data_format is not None:
@@ -66,11 +69,18 @@ def build_payload(data: Data, data_format: DataFormat | None = None, sep: str = 
             "The data are one row. REDCap takes nothing from a single row without saying so: put "
             "it into a list."
         )
-    rows = [{str(name): _plain(value) for name, value in row.items()} for row in data]
+    rows = [{str(name): _plain(value) for name, value in row.items()} for row in _rows(data)]
     if not rows:
         raise ConfigError("There are no rows to import.")
     names = frozenset(name for row in rows for name in row)
     return Payload(json.dumps(rows, ensure_ascii=False), "json", names)
+
+
+def _rows(data: object) -> list[Any]:
+    rows = list(data) if isinstance(data, Iterable) else [data]
+    if all(isinstance(row, (Mapping, pd.Series)) for row in rows):
+        return rows
+    raise ConfigError("The data to import are rows: a list of dicts, a frame, or a text.")
 
 
 def _from_text(text: str, data_format: DataFormat | None) -> Payload:

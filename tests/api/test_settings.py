@@ -171,3 +171,9 @@ def test_names_come_in_any_list_and_numbers_are_names(value: Any) -> None:
 def test_a_timeout_that_cannot_work_is_refused_at_once(option: str, seconds: Any) -> None:
     with pytest.raises(ConfigError, match=f"`{option}` is a number of seconds"):
         RedcapClient("http://127.0.0.1:9/api/", "0" * 32, **{option: seconds})
+
+
+@pytest.mark.parametrize("url", [None, 7])
+def test_an_address_that_is_no_text_is_refused(url: Any) -> None:
+    with pytest.raises(ConfigError, match="REDCap API URL must be a text"):
+        RedcapClient(url, "0" * 32)

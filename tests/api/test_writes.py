@@ -178,6 +178,11 @@ def test_a_change_that_answers_something_else_is_in_doubt_and_not_sent_again(
         (lambda r: r.create_project({"project_title": "T", "purpose": 0}), "super tokens"),
         (lambda r: r.import_file("1", "f", io.StringIO("x")), "binary mode"),
         (lambda r: r.import_file("1", "f", b"x"), "`name` must say"),
+        (lambda r: r.import_records(b"record_id\n1\n", "csv"), "decode them"),
+        (lambda r: r.import_records([("1", "x")]), "are rows: a list of dicts"),
+        (lambda r: r.import_records(None), "are rows: a list of dicts"),
+        (lambda r: r.import_file("1", "f", "scan.pdf", name="scan.pdf"), "`file` must be bytes or"),
+        (lambda r: r.export_logging(begin_time=dt.date(2024, 1, 1)), "a day without a time"),
         (lambda r: r.export_logging(log_type="all"), "`log_type` must be one of"),
         # What REDCap passes over, so that it would mean "all".
         (lambda r: r.export_records(forms=[""]), "`forms` holds a blank"),
