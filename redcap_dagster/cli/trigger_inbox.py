@@ -10,6 +10,7 @@ from redcap_dagster.errors import ConfigError
 from redcap_dagster.inbox import TriggerInbox, trigger_app
 
 TRIGGER_INBOX_HELP = "take REDCap's data entry triggers, as hints for the change sensor"
+_LAST_PORT = 65_535
 
 
 def add_trigger_inbox_options(parser: argparse.ArgumentParser) -> None:
@@ -23,14 +24,22 @@ def add_trigger_inbox_options(parser: argparse.ArgumentParser) -> None:
         help="number of a project whose triggers are taken; can be given again",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 for a free one")
+    parser.add_argument(
+        "--port", type=_port, default=0, metavar="N", help="port to listen on; 0 for a free one"
+    )
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > _LAST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: they go from 0 to {_LAST_PORT}")
+    return int(text)
 
 
 def run_trigger_inbox(options: argparse.Namespace) -> int:
     """Listen until stopped, after one line of JSON that says where.
 
     Raises:
-        ConfigError: The web server is not installed.
+        ConfigError: The web server is not installed, or the inbox cannot be used.
         OSError: Nobody can listen there.
     """
     try:
@@ -40,7 +49,9 @@ def run_trigger_inbox(options: argparse.Namespace) -> int:
         raise ConfigError(
             "trigger-inbox needs uvicorn. Install it with: pip install 'redcap-dagster[trigger]'"
         ) from error
-    app = trigger_app(TriggerInbox(options.file), options.project_id)
+    inbox = TriggerInbox(options.file)
+    inbox.prepare()  # REDCap does not look at the answers: it would be noticed late, or never
+    app = trigger_app(inbox, options.project_id)
     with socket.create_server((options.host, options.port)) as listening:
         host, port = listening.getsockname()[:2]
         print(json.dumps({"url": f"http://{host}:{port}/"}), flush=True)  # noqa: T201

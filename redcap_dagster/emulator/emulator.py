@@ -362,6 +362,9 @@ class RedcapEmulator:
             raise EmulatorError(
                 f"Cannot listen on {self._host} port {port}: {error.strerror}."
             ) from error
+        except OverflowError:
+            listener.close()
+            raise EmulatorError(f"There is no port {port}: they go from 0 to 65535.") from None
         # Connections queue from here on, so nobody needs to wait for the thread.
         listener.listen(_BACKLOG)
         self._port = int(listener.getsockname()[1])

@@ -4,6 +4,7 @@ REDCap sends one form-encoded POST for every save of a form or survey page: no s
 retry, and none for imports. So it is taken for a hint, and what is in it is not kept.
 """
 
+import logging
 import re
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any
@@ -11,6 +12,8 @@ from urllib.parse import parse_qs
 
 from redcap_dagster.errors import ConfigError
 from redcap_dagster.inbox.store import TriggerInbox
+
+logger = logging.getLogger(__name__)
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -35,7 +38,8 @@ def trigger_app(inbox: TriggerInbox, project_ids: Collection[int]) -> AsgiApp:
     """An ASGI app that puts data entry triggers into an inbox; mount it where you like.
 
     Answers 204 to a trigger, and to everything else a 4xx with its reason: 405 for another method,
-    413 above 16 KiB, 400 for what is no trigger, 403 for another project.
+    413 above 16 KiB, 400 for what is no trigger, 403 for another project. 503 when it could not be
+    written down, which a warning in the log explains.
 
     Args:
         inbox: Where to put them.
@@ -61,7 +65,12 @@ def trigger_app(inbox: TriggerInbox, project_ids: Collection[int]) -> AsgiApp:
         except _RefusedError as refused:
             await _answer(send, refused.status, str(refused))
             return
-        inbox.add(project_id, record_id, form)
+        try:
+            inbox.add(project_id, record_id, form)
+        except ConfigError as error:
+            logger.warning("A data entry trigger was lost. %s", error)
+            await _answer(send, 503, "The trigger could not be written down.")
+            return
         await _answer(send, 204, "")
 
     return app

@@ -93,6 +93,14 @@ def test_a_port_in_use_is_named() -> None:
             RedcapEmulator(port=port).start()
 
 
+def test_a_port_that_there_is_not_is_refused() -> None:
+    with (
+        pytest.raises(EmulatorError, match="There is no port 65536: they go from 0 to 65535"),
+        RedcapEmulator(port=65_536),
+    ):
+        pass
+
+
 def test_outside_a_with_statement_there_is_no_state() -> None:
     with pytest.raises(EmulatorError, match="use it in a `with` statement"):
         RedcapEmulator().add_project("<ODM/>")

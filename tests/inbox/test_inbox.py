@@ -19,6 +19,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from redcap_dagster.cli import main
 from redcap_dagster.errors import ConfigError
 from redcap_dagster.inbox import TriggerInbox, trigger_app
 
@@ -138,3 +139,37 @@ def test_the_command_listens_until_it_is_stopped(file: Path) -> None:
         assert post(address, TRIGGER).status_code == 204
         process.terminate()
     assert TriggerInbox(file).newest(17) is not None
+
+
+@pytest.mark.parametrize("port", ["65536", "-1", "http"])
+def test_a_port_that_there_is_not_is_refused(
+    file: Path, capsys: pytest.CaptureFixture[str], port: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["trigger-inbox", str(file), "--project-id", "17", f"--port={port}"])
+    assert ended.value.code == 2
+    assert "is no port: they go from 0 to 65535" in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_inbox_is_refused_at_the_start(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.parent.mkdir()
+    file.write_text("something else of this user's")
+    for place in (file, file.parent, file / "below"):
+        assert main(["trigger-inbox", str(place), "--project-id", "17"]) == 1
+        answer = capsys.readouterr()
+        assert f"The inbox {place} cannot be used: " in answer.err
+        assert not answer.out
+    assert file.read_text() == "something else of this user's"
+
+
+def test_a_trigger_that_cannot_be_written_down_is_answered_so(
+    url: str, file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file.parent.mkdir()
+    file.write_text("something else")
+    assert post(url, TRIGGER).status_code == 503
+    (message,) = [item for item in caplog.records if item.name.startswith("redcap_dagster")]
+    assert "A data entry trigger was lost" in message.getMessage()
+    assert TRIGGER["record"] not in message.getMessage().replace(str(file), "")
