@@ -137,7 +137,7 @@ def read_copy(folder: Path) -> PublishedCopy:
     """
     try:
         content = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-        return PublishedCopy(folder, content["extract_id"], content["files"])
+        return PublishedCopy(folder, content["extract_id"], dict(content["files"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TableError(f"{folder} holds no copy of an extract; make it again.") from error
 

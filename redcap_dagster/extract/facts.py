@@ -67,11 +67,15 @@ def export_facts(progress: ExportProgress) -> dict[str, Any]:
 def last_pace(extract: PublishedExtract | None) -> PaceFacts | None:
     """How much the server bore when an extract was made; None where no manifest says it."""
     completeness = None if extract is None else extract.facts.get("completeness")
-    pace = (completeness or {}).get("pace") or {}
-    known = [item.name for item in fields(PaceFacts)]  # another version's may be others
-    if not pace.keys() >= {*known}:
+    pace = completeness.get("pace") if isinstance(completeness, dict) else None
+    if not isinstance(pace, dict):
         return None
-    return PaceFacts(**{name: pace[name] for name in known})
+    # Another version's may be others, and somebody may have edited them.
+    size, largest = pace.get("cells_per_request"), pace.get("largest_answer")
+    refused = pace.get("smallest_refused", "unknown")
+    if not (isinstance(size, int) and isinstance(largest, int) and isinstance(refused, int | None)):
+        return None
+    return PaceFacts(size, largest, refused)
 
 
 def _request_facts(now: RequestStats, before: RequestStats) -> dict[str, Any]:

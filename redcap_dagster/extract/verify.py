@@ -24,6 +24,7 @@ from redcap_dagster.tables import (
     companion_name,
     current_extract,
     find_changed_files,
+    find_changed_manifest,
     find_shelves,
     find_strange_files,
     is_instrument_table,
@@ -85,12 +86,19 @@ def _verify_shelf(shelf: Location) -> Verification:
 
 def _verify(extract: PublishedExtract) -> Verification:
     changed = find_changed_files(extract)
-    findings = [*changed.values(), *find_strange_files(extract)]
+    findings = [
+        *changed.values(),
+        *find_strange_files(extract),
+        *find_changed_manifest(extract),
+    ]
     intact = [name for name in extract.tables if name not in changed]
     for name in intact:
         with open_parquet(extract.file(name)) as file:
             findings += _compare_table(name, extract.tables[name], file)
-    findings += _compare_proof(extract, intact)
+    try:
+        findings += _compare_proof(extract, intact)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        findings.append("The manifest's proof that every cell was kept cannot be read.")
     return Verification(extract, tuple(findings))
 
 

@@ -55,6 +55,7 @@ from redcap_dagster.tables.screen import TableScreen
 from redcap_dagster.tables.shelf import (
     current_extract,
     find_changed_files,
+    find_changed_manifest,
     find_extract,
     find_extracts,
     find_shelves,
@@ -112,6 +113,7 @@ __all__ = [
     "current_extract",
     "file_sha256",
     "find_changed_files",
+    "find_changed_manifest",
     "find_extract",
     "find_extracts",
     "find_shelves",

@@ -1,9 +1,12 @@
 """The manifest of a published extract: what was published, and how to tell that it is whole."""
 
+import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from operator import index
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,7 +26,11 @@ DEIDENTIFICATION_FACT = "deidentification"
 """The manifest's entry of what was taken out of the tables."""
 
 _FIELDS_OF_THE_DESIGN = frozenset({"dropped_fields", "shifted_fields"})
-_OWN_KEYS = frozenset({"format", "format_version", "extract_id", "tables"})
+_DIGEST = "manifest_sha256"
+"""The last entry: SHA-256 of the manifest without it."""
+
+_OWN_KEYS = frozenset({"format", "format_version", "extract_id", "tables", _DIGEST})
+_WITH_DIGEST = re.compile(rf'(.*),\n  "{_DIGEST}": "([0-9a-f]{{64}})"\n}}\n', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +138,26 @@ def write_manifest(folder: Path, extract: PublishedExtract) -> None:
         **extract.facts,
     }
     path = folder / MANIFEST_NAME
+    text = _as_lines(content, depth=2).removesuffix("\n}")
     descriptor = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(_as_lines(content, depth=2))
-        file.write("\n")
+    with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
+        file.write(f'{text},\n  "{_DIGEST}": "{_digest(text)}"\n}}\n')
         file.flush()
         os.fsync(file.fileno())
+
+
+def is_as_written(folder: Location) -> bool:
+    """Whether a manifest is the one that was written, to the letter.
+
+    True as well where it does not say what it was, as one of an older version.
+    """
+    text = read_small(folder / MANIFEST_NAME).decode("utf-8")
+    found = _WITH_DIGEST.fullmatch(text)
+    return found[2] == _digest(found[1]) if found else f'"{_DIGEST}"' not in text
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def _as_plain(table: PublishedTable) -> dict[str, object]:
@@ -179,14 +200,44 @@ def read_manifest(folder: Location) -> PublishedExtract:
         ) from None
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise TableError(f"{path} is not the manifest of a redcap-dagster extract.")
-    if content["format_version"] != _FORMAT_VERSION:
+    version = content.get("format_version")
+    if version != _FORMAT_VERSION:
         raise TableError(
-            f"{path} has format version {content['format_version']}; this version of "
-            f"redcap-dagster reads {_FORMAT_VERSION}. Run the extract again."
+            f"{path} has format version {version}; this version of redcap-dagster reads "
+            f"{_FORMAT_VERSION}. Run the extract again."
         )
+    try:
+        tables = {name: _read_table(table) for name, table in content["tables"].items()}
+        extract_id = _text(content["extract_id"])
+    except (AttributeError, KeyError, TypeError):
+        raise TableError(
+            f"{path} is not as it was written: what it says of its tables is no more whole. "
+            "Remove its folder, then run the extract again."
+        ) from None
     return PublishedExtract(
         path=folder,
-        extract_id=content["extract_id"],
-        tables={name: PublishedTable(**table) for name, table in content["tables"].items()},
+        extract_id=extract_id,
+        tables=tables,
         facts={name: fact for name, fact in content.items() if name not in _OWN_KEYS},
     )
+
+
+def _read_table(plain: Mapping[str, Any]) -> PublishedTable:
+    """What a manifest says of a table.
+
+    Raises:
+        AttributeError, KeyError, TypeError: Something is not there, or of another type.
+    """
+    return PublishedTable(
+        rows=index(plain["rows"]),
+        bytes=index(plain["bytes"]),
+        sha256=_text(plain["sha256"]),
+        extract_id=_text(plain["extract_id"]),
+        columns={name: _text(kind) for name, kind in plain["columns"].items()},
+    )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value

@@ -26,6 +26,7 @@ from redcap_dagster.tables.location import (
 from redcap_dagster.tables.manifest import (
     MANIFEST_NAME,
     PublishedExtract,
+    is_as_written,
     read_manifest,
     table_file,
 )
@@ -180,14 +181,14 @@ def read_table(
 
 
 def verify_extract(place: str | Path | UPath) -> tuple[str, ...]:
-    """Compare the files of an extract with its manifest.
+    """Compare the files of an extract with its manifest, and that with what it was.
 
     Args:
         place: Where the extract lies, `PublishedExtract.path`.
 
     Returns:
-        One sentence for each table that is missing or was changed, and each file that does not
-        belong there; empty when the extract is as it was published.
+        One sentence for each table that is missing or was changed, each file that does not
+        belong there, and a changed manifest; empty when the extract is as it was published.
 
     Raises:
         TableError: The place has no manifest that can be read.
@@ -195,7 +196,11 @@ def verify_extract(place: str | Path | UPath) -> tuple[str, ...]:
     location = to_location(place)
     with reading_from(location):
         extract = read_manifest(location)
-        return (*find_changed_files(extract).values(), *find_strange_files(extract))
+        return (
+            *find_changed_files(extract).values(),
+            *find_strange_files(extract),
+            *find_changed_manifest(extract),
+        )
 
 
 def find_changed_files(extract: PublishedExtract) -> dict[str, str]:
@@ -218,3 +223,9 @@ def find_strange_files(extract: PublishedExtract) -> tuple[str, ...]:
     with reading_from(extract.path):
         strangers = sorted({path.name for path in extract.path.iterdir()} - expected)
     return tuple(f"The file {name} does not belong to the extract." for name in strangers)
+
+
+def find_changed_manifest(extract: PublishedExtract) -> tuple[str, ...]:
+    """A sentence where the manifest is not the one that was written."""
+    with reading_from(extract.path):
+        return () if is_as_written(extract.path) else ("The manifest is not as it was written.",)

@@ -1,6 +1,7 @@
 """What an extract publishes: tables, manifest, types that other readers find."""
 
 import json
+import re
 import stat
 import subprocess
 from collections.abc import Callable
@@ -64,6 +65,7 @@ def test_the_manifest_says_what_was_published(
         },
     }
     assert manifest.pop("tables").keys() == {"enrolment", "rejected_values"}
+    assert re.fullmatch("[0-9a-f]{64}", manifest.pop("manifest_sha256"))
     assert manifest == {
         "format": "redcap-dagster extract",
         "format_version": 1,
