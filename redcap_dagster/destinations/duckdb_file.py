@@ -31,11 +31,14 @@ _LIMITS = Limits(
 _LOCK_TIMEOUT_S = 300.0
 _INCOMING = "redcap_incoming_rows"
 
+_NOT_WRITTEN = "the disk is full, or the rows could not be written for another reason"
 _REASONS = {
     "ConstraintException": "rows are not unique by the table's key, or a part of the key is blank",
     "IOException": "the file cannot be read or written, is no DuckDB file, or another program has "
     "it open",
     "ConnectionException": "this process has the file open in another way",
+    "FatalException": _NOT_WRITTEN,
+    "TransactionException": _NOT_WRITTEN,
     "DependencyException": "something else depends on a table that must be changed",
     "OutOfMemoryException": "there is not enough memory",
 }
@@ -56,9 +59,10 @@ def open_duckdb(path: Path, schema: str) -> Iterator[Database]:
         raise ConfigError(
             "DuckDB is not installed: pip install 'redcap-dagster[duckdb]'"
         ) from error
-    with _alone_with(path), _refusing(library, f"open {path.name}"):
+    with _alone_with(path), _refusing(library, f"write {path.name}"):
         is_new = not path.exists()
-        connection = library.connect(path)
+        with _refusing(library, f"open {path.name}"):
+            connection = library.connect(path)
         try:
             if is_new:
                 path.chmod(0o600)
@@ -92,10 +96,7 @@ class _DuckdbFile(Database):
         self._connection.unregister(_INCOMING)
 
     def table_there(self, name: str) -> TableThere | None:
-        place = (
-            "database_name = current_database() "
-            f"and schema_name = {literal(self.schema)} and {{}} = {literal(name)}"
-        )
+        place = f"{self._in_schema()} and lower({{}}) = lower({literal(name)})"
         found = self.execute(
             f"select comment from duckdb_tables() where {place.format('table_name')} "
             f"union all select comment from duckdb_views() where {place.format('view_name')}"
@@ -119,10 +120,15 @@ class _DuckdbFile(Database):
 
     def table_comments(self) -> dict[str, str]:
         found = self.execute(
-            "select table_name, coalesce(comment, '') from duckdb_tables() where "
-            f"database_name = current_database() and schema_name = {literal(self.schema)}"
+            "select table_name, coalesce(comment, '') from duckdb_tables() "
+            f"where {self._in_schema()}"
         )
         return dict(found)
+
+    def _in_schema(self) -> str:
+        """DuckDB does not tell names apart that differ in capitals alone."""
+        schema = f"lower(schema_name) = lower({literal(self.schema)})"
+        return f"database_name = current_database() and {schema}"
 
     @contextmanager
     def refusing(self, doing: str) -> Iterator[None]:

@@ -41,6 +41,10 @@ _REASONS = {
     "2BP01": "views or other things depend on a table that must be made anew; drop them first",
     "3D000": "there is no such database",
     "42501": "the user lacks a right that a load needs (docs/destinations.md lists them)",
+    "42701": "a column has a name that PostgreSQL keeps for itself, such as xmin or ctid; leave "
+    "the table out",
+    "42939": "PostgreSQL keeps schemas that begin with pg_ for itself; name another",
+    "53100": "its disk is full",
     "54000": "a row is wider than the 8 kB that a page holds; leave the table out",
     "54011": "a table or row has too many columns; leave the table out",
 }

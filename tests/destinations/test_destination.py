@@ -1,10 +1,13 @@
 """Addresses of destinations, and what each kind of database cannot do or does not allow."""
 
+import multiprocessing
+import resource
 import stat
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING
@@ -15,6 +18,7 @@ import pytest
 from redcap_dagster.destinations import Destination, load_extract
 from redcap_dagster.destinations.statements import quoted
 from redcap_dagster.errors import ConfigError, DestinationError
+from redcap_dagster.tables import PublishedExtract
 
 if TYPE_CHECKING:
     from tests.destinations.conftest import Publish, Warehouse
@@ -172,6 +176,65 @@ def test_a_text_that_postgresql_cannot_hold_is_told_without_the_text(
     ) as caught:
         load_extract(extract, postgresql.destination)
     assert "zq" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("schema", "column", "reason"),
+    [
+        (None, "xmin", "a column has a name that PostgreSQL keeps for itself, such as xmin"),
+        ("pg_asthma", "age", "PostgreSQL keeps schemas that begin with pg_ for itself"),
+    ],
+)
+def test_a_name_that_postgresql_keeps_for_itself_is_told(
+    postgresql: "Warehouse",
+    publish: "Publish",
+    visits: Visits,
+    schema: str | None,
+    column: str,
+    reason: str,
+) -> None:
+    extract = publish({"visits": visits(["1"], **{column: [40]})})
+    place = replace(postgresql.destination, schema=schema or postgresql.destination.schema)
+    with pytest.raises(DestinationError, match=reason):
+        load_extract(extract, place)
+
+
+def test_a_schema_of_duckdb_is_the_same_in_capitals(
+    tmp_path: Path, publish: "Publish", visits: Visits
+) -> None:
+    url = f"duckdb:///{tmp_path}/study.duckdb"
+    for schema in ("Asthma", "asthma"):
+        (loaded,) = load_extract(publish({"visits": visits(["1"])}), Destination(url, schema))
+    assert not loaded.is_new
+    with Destination(url).open() as database:
+        assert database.execute("select record_id from asthma.visits") == [("1",)]
+        database.execute('create table asthma."Users" (name text)')
+    with pytest.raises(DestinationError, match="table users already, which was not made by"):
+        load_extract(publish({"users": pa.table({"name": ["ada"]})}), Destination(url, "asthma"))
+
+
+def _load_where_the_disk_is_full(extract: PublishedExtract, file: Path) -> None:
+    room = file.stat().st_size + 4_096
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+    with pytest.raises(DestinationError, match=r"could not write study.duckdb: the disk is full"):
+        load_extract(extract, Destination(f"duckdb:///{file}"))
+
+
+def test_a_disk_that_is_full_leaves_the_rows_of_duckdb_and_is_told(
+    tmp_path: Path, publish: "Publish", visits: Visits
+) -> None:
+    file = tmp_path / "study.duckdb"
+    place = Destination(f"duckdb:///{file}")
+    load_extract(publish({"visits": visits(["1"])}), place)
+    many = visits([token_hex(50) for _ in range(20_000)])
+    arguments = (publish({"visits": many}), file)
+    spawn = multiprocessing.get_context("spawn")
+    process = spawn.Process(target=_load_where_the_disk_is_full, args=arguments)
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    with place.open() as database:
+        assert database.execute("select record_id from redcap.visits") == [("1",)]
 
 
 def test_a_type_that_no_table_of_a_study_has_is_refused_by_name(
