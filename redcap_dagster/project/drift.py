@@ -63,7 +63,7 @@ DRIFT_MEANINGS: Mapping[DriftKind, str] = {
     "calculation_changed": "its values are made by another formula; old ones are not made anew",
     "annotation_changed": "its action tags, and so what may be entered, can be others",
     "identifier_changed": "de-identification leaves it out, or does so no more",
-    "field_reworded": "people are asked in other words",
+    "field_reworded": "people are asked in other words, or another way",
     "event_added": "rows of a new event may appear",
     "event_removed": "rows of this event are gone",
     "event_relabelled": "the same event is shown with another label or arm",
@@ -216,8 +216,11 @@ def _changes_of(old: DictionaryField, new: DictionaryField) -> Iterator[Drift]:
     here = Drift("field_reworded", new.instrument, new.name)
     if old.instrument != new.instrument:
         yield replace(here, kind="field_moved", detail=f"was in {old.instrument}")
-    if old.field_type != new.field_type or value_kind(old) != value_kind(new):
-        yield replace(here, kind="field_retyped", detail=f"{_type(old)} → {_type(new)}")
+    retyped = f"{_type(old)} → {_type(new)}"
+    if _column_type(old) != _column_type(new):
+        yield replace(here, kind="field_retyped", detail=retyped)
+    elif old.field_type != new.field_type:
+        yield replace(here, detail=retyped)
     yield from _choice_drift(here, old.choices, new.choices)
     yield from _validation_drift(here, old, new)
     if old.branching_logic != new.branching_logic:
@@ -242,9 +245,14 @@ def _calculation(field: DictionaryField) -> str:
 
 
 def _wording(field: DictionaryField) -> tuple[str, ...]:
-    """What people read: for a slider its labels, for an sql field what fills its choices."""
-    is_told_elsewhere = bool(field.choices) or field.field_type == "calc"
-    return (field.label, field.note, "" if is_told_elsewhere else field.definition)
+    """What people read: of a slider its labels, of an sql field or ontology where choices are."""
+    is_read = field.field_type in {"slider", "sql", "text"}
+    return (field.label, field.note, field.definition if is_read else "")
+
+
+def _column_type(field: DictionaryField) -> tuple[str, bool]:
+    """What its column is: that of a radio field, say, is that of a dropdown."""
+    return value_kind(field), field.field_type == "checkbox"
 
 
 def _type(field: DictionaryField) -> str:

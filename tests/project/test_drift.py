@@ -97,6 +97,17 @@ CHOICES = "select_choices_or_calculations"
             SMOKER | {CHOICES: "1, Never | 3, Never"},
             [("choice_recoded", "2 → 3")],
         ),
+        (SMOKER, SMOKER | {"field_type": "dropdown"}, [("field_reworded", "radio → dropdown")]),
+        (
+            SMOKER | {"field_type": "yesno"},
+            SMOKER | {"field_type": "checkbox", CHOICES: "1, Yes | 0, No"},
+            [("field_retyped", "yesno → checkbox")],
+        ),
+        (
+            SMOKER,
+            SMOKER | {"field_type": "notes"},
+            [("field_retyped", "radio → notes"), ("choice_removed", "code 1, 2, 3")],
+        ),
         (AGE, AGE | {"identifier": "y"}, [("identifier_changed", "flagged")]),
         (AGE | {"identifier": "y"}, AGE, [("identifier_changed", "not flagged any more")]),
         (AGE, AGE | {"field_annotation": "@READONLY"}, [("annotation_changed", "")]),
