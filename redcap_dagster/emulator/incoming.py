@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from redcap_dagster.emulator.errors import ProjectFileError, RequestRefusedError
 from redcap_dagster.emulator.odm.events import End, Start, iter_xml
@@ -92,7 +92,7 @@ def _csv_lines(text: str, delimiter: str) -> list[list[str]]:
 
 def _json_rows(text: str, *, lone_object: bool) -> list[IncomingRow]:
     try:
-        raw = json.loads(text)
+        raw = json.loads(text, parse_constant=_refuse_constant)
     # RecursionError: brackets nested deeper than any data are no data.
     except (ValueError, RecursionError) as error:
         raise bad_format() from error
@@ -101,6 +101,11 @@ def _json_rows(text: str, *, lone_object: bool) -> list[IncomingRow]:
     if not isinstance(raw, list) or not all(isinstance(row, dict) for row in raw):
         raise bad_format()
     return [{_json_text(name): _json_value(value) for name, value in row.items()} for row in raw]
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    """Refuse NaN and Infinity, which Python's `json` writes and reads, and PHP does not."""
+    raise ValueError(name)
 
 
 def _json_value(value: Any) -> Value:

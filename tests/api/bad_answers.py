@@ -208,6 +208,7 @@ JSON_CASES = [
     Case("cut", '[{"record_id":"1","name":"Sentinel-Sm', AnswerError, "unreadable", 3, "json"),
     Case("cut between rows", '[{"record_id":"1"},', AnswerError, "unreadable", 3, "json"),
     Case("broken within", '[{"record_id":"1",}]', AnswerError, "unreadable", 3, "json"),
+    Case("no number", '[{"record_id":"1","weight":NaN}]', AnswerError, "unreadable", 3, "json"),
     Case("blank", "\n", AnswerError, "empty", 3, "empty"),
     Case("an object", '{"record_id":"1"}', AnswerError, "not_as_asked", 3, "list of rows"),
     Case("no objects", '["Sentinel-Smith"]', AnswerError, "not_as_asked", 3, "list of rows"),

@@ -291,6 +291,7 @@ def test_ids_in_csv_are_quoted_as_phps_are(token: str, ask: Any) -> None:
         ("csv", " "),
         ("json", '[{"id":"7","name":"\\ud800"}]'),
         ("json", '[{"id":"7","\\udc00":"x"}]'),
+        ("json", '[{"id":"7","weight":NaN}]'),
     ],
 )
 def test_data_in_another_format_is_refused(
