@@ -5,6 +5,7 @@ import re
 import socket
 import ssl
 import traceback
+import zlib
 from collections.abc import Iterable, Iterator
 from email.utils import formatdate
 from functools import lru_cache
@@ -40,6 +41,8 @@ _POOLED_CONNECTIONS = 32
 _LONGEST_TIMEOUT_S = 24 * 60 * 60
 # More than servers and proxies hold back to count it.
 _BUFFERED_BYTES = 1024 * 1024
+_GZIP = 16 + zlib.MAX_WBITS
+_MEMBER = b"\x1f\x8b"
 
 _SENTENCES: dict[Reason, str] = {
     "connection_refused": (
@@ -76,12 +79,19 @@ _SENTENCES: dict[Reason, str] = {
         "certificates as ca_bundle."
     ),
     "unreadable": (
-        "the body could not be decompressed: it was damaged on the way. If it stays so, tell the "
-        "administrator of the server or of a proxy before it."
+        "the body could not be decompressed: it was damaged, or its end was lost, on the way. If "
+        "it stays so, tell the administrator of the server or of a proxy before it."
     ),
 }
 
 
+_LOST = (
+    requests.ConnectionError,
+    requests.exceptions.ChunkedEncodingError,
+    # While a body comes in.
+    urllib3.exceptions.ProtocolError,
+    urllib3.exceptions.SSLError,
+)
 _NO_TLS = (
     "no TLS connection could be made: what listens there speaks no TLS, or no version of it that "
     "this machine takes. Are the port and the https of the API URL right?"
@@ -147,6 +157,8 @@ class Transport:
                 return _receive(response, sink, call)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             return _failure_of(error)
+        except zlib.error:
+            return Failure("unreadable", _SENTENCES["unreadable"])
 
     def close(self) -> None:
         """Close the pooled connections."""
@@ -209,6 +221,8 @@ class _Session(requests.Session):
 def _open_session(url: str) -> requests.Session:
     session = _Session()
     session.headers["User-Agent"] = _USER_AGENT
+    # And nothing else, as its end tells whether all came.
+    session.headers["Accept-Encoding"] = "gzip"
     # A REDCap session cookie would make the server answer parallel requests one after another.
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     # Without an `auth`, requests would send the password that ~/.netrc has for the host.
@@ -295,13 +309,47 @@ def _pieces(response: requests.Response) -> Iterator[bytes]:
     """
     held: list[bytes] = []
     size = 0
-    for piece in response.iter_content(_PIECE_BYTES):
+    is_gzip = response.headers.get("Content-Encoding", "").lower() in {"gzip", "x-gzip"}
+    pieces = (
+        _unpacked(response.raw.stream(_PIECE_BYTES, decode_content=False))
+        if is_gzip
+        else response.iter_content(_PIECE_BYTES)
+    )
+    for piece in pieces:
         held.append(piece)
         size += len(piece)
         if size >= _PIECE_BYTES:
             yield b"".join(held) if len(held) > 1 else piece
             held, size = [], 0
     yield b"".join(held)
+
+
+def _unpacked(packed: Iterable[bytes]) -> Iterator[bytes]:
+    """Decompress a body; no bytes stay none, and what stands behind its end is passed over.
+
+    urllib3 would take a body that ends early for whole.
+
+    Raises:
+        zlib.error: It is damaged, or ends early.
+    """
+    unpacker = zlib.decompressobj(_GZIP)
+    rest, is_whole = b"", True
+    for piece in packed:
+        rest += piece
+        while rest:
+            if unpacker.eof:
+                if len(rest) < len(_MEMBER):
+                    break
+                if not rest.startswith(_MEMBER):
+                    rest = b""
+                    break
+                unpacker = zlib.decompressobj(_GZIP)
+            yield unpacker.decompress(rest, _PIECE_BYTES)
+            is_whole = unpacker.eof
+            rest = unpacker.unused_data if is_whole else unpacker.unconsumed_tail
+    yield unpacker.flush()
+    if not is_whole and not unpacker.eof:
+        raise zlib.error("The body ends early.")
 
 
 def _may_be_cut(response: requests.Response) -> bool:
@@ -360,7 +408,7 @@ def _reason_of(error: Exception) -> Reason:
         return "connection_refused"
     if _is_caused_by(error, urllib3.exceptions.IncompleteRead):
         return "cut_short"
-    if isinstance(error, (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
+    if isinstance(error, _LOST):
         return "connection_lost"
     return "transport"
 

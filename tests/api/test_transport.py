@@ -1,6 +1,7 @@
 """What becomes of connections that fail, and what a request carries."""
 
 import errno
+import gzip
 import io
 import logging
 import os
@@ -129,6 +130,37 @@ def test_a_chunked_body_that_stops_is_not_taken_for_whole(
     error = _fails(client)
 
     assert (error.reason, error.attempts) == ("connection_lost", 3)
+
+
+PACKED = gzip.compress(b"%PDF-1.3\n" + bytes(range(256)) * 4000, 6)
+
+
+@pytest.mark.parametrize("length", [-1, None])
+@pytest.mark.parametrize("lost_bytes", [1, 8, 9, 2000])
+def test_a_compressed_body_that_ends_early_is_not_taken_for_whole(
+    lost_bytes: int, length: int | None, client: RedcapClient, server: Any
+) -> None:
+    server.answers(server.http(PACKED[:-lost_bytes], length=length, Content_Encoding="gzip"))
+
+    with pytest.raises(AnswerError) as caught:
+        client.export_pdf()
+
+    assert (caught.value.reason, caught.value.attempts) == ("unreadable", 3)
+
+
+@pytest.mark.parametrize("behind", [b"", b"\0\0", b"\x1f", gzip.compress(b"more")])
+def test_a_compressed_body_comes_whole(behind: bytes, client: RedcapClient, server: Any) -> None:
+    whole = gzip.decompress(PACKED) + (b"more" if len(behind) > 2 else b"")
+    server.answers(server.http(PACKED + behind, Content_Encoding="gzip"))
+
+    assert client.export_pdf().content == whole
+    assert "accept-encoding: gzip\r\n" in server.heads[0].lower()
+
+
+def test_no_bytes_are_no_compressed_body(client: RedcapClient, server: Any) -> None:
+    server.answers(server.http(b"", Content_Encoding="gzip"))
+
+    client.delete_file("1", "scan")
 
 
 @pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nrecord_id"])
