@@ -37,6 +37,7 @@ _SERVER_ERROR = 500
 _NOT_IMPLEMENTED = 501
 _SECONDS = re.compile(r"\d{1,9}")
 
+_NAME = re.compile(r"\"?[\w-]*\"?")
 # With label headers a csv may begin with the HTML of a label, so only the look of a page counts.
 _PAGE = re.compile(
     r"<(?:!doctype|!--|html|head|body|title|center|br\b|b>(?:Fatal|Parse|Warning))", re.IGNORECASE
@@ -78,6 +79,10 @@ _SENTENCES: dict[Reason, str] = {
     "ends_inside_a_cell": (
         "the csv ends inside a quoted cell: its end was lost on the way, or a value holds quotes "
         "that REDCap did not write as csv."
+    ),
+    "not_as_asked": (
+        "the csv begins with something else than the names of its columns: a message of the server "
+        "or of a proxy came in its place."
     ),
     "last_line_cut": "the csv does not end with a line break: its end was lost on the way.",
     "unreadable": "the body is not whole {format}: its end was lost on the way, or REDCap failed.",
@@ -307,7 +312,17 @@ def _csv_fault(answer: Answer, call: Call) -> Reason | None:
         return "ends_inside_a_cell"
     if call.ends_with_newline and not answer.tail.endswith(b"\n"):
         return "last_line_cut"
+    if not call.has_label_headers and not _begins_with_names(answer, call):
+        return "not_as_asked"
     return None
+
+
+def _begins_with_names(answer: Answer, call: Call) -> bool:
+    """Whether the first line can be names of columns, which hold neither blanks nor signs."""
+    line, line_break, _ = answer.head.decode("utf-8", "replace").partition("\n")
+    cells = line.rstrip("\r").split(call.csv_delimiter)
+    whole = cells if line_break or answer.size <= len(answer.head) else cells[:-1]
+    return not line.strip() or all(map(_NAME.fullmatch, whole))
 
 
 def _has_both_ends(answer: Answer, call: Call) -> bool:

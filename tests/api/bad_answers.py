@@ -169,6 +169,15 @@ CSV_CASES = [
         "permanent",
         403,
     ),
+    *(
+        Case(f"words {words[:5]}", words, AnswerError, "not_as_asked", 3, "names of its columns")
+        for words in (
+            "Sentinel-Smith: service temporarily unavailable\n",
+            "Wartungsarbeiten bis 12 Uhr\nBitte sp\u00e4ter, Sentinel-Smith\n",
+            "\u30e1\u30f3\u30c6\u30ca\u30f3\u30b9\u4e2d\u3067\u3059\u3002\n",
+            "\ufeff\ufeffrecord_id,name\n1,Sentinel-Smith\n",
+        )
+    ),
     Case("nothing at all", "", AnswerError, "empty", 3, "empty"),
     Case("no content", "", AnswerError, "not_as_asked", 3, "HTTP 204", 204),
     Case("in a cell", ROWS[:25], AnswerError, "ends_inside_a_cell", 3, "quoted cell"),
