@@ -18,6 +18,7 @@ from redcap_dagster.extract import (
     check_can_copy,
     extract_study,
     find_copies,
+    is_of_extract,
     publish_copy,
 )
 from redcap_dagster.tables import Location, PublishedExtract, to_location
@@ -110,8 +111,8 @@ def run_export(client: RedcapClient, options: argparse.Namespace) -> int:
         copy = publish_copy(Path(options.out), kind)
         files = ", ".join(copy.files) if len(copy.files) == 1 else f"{len(copy.files)} files"
         print(f"{shelf / kind}: {files}.")  # noqa: T201
-    for kind, older in find_copies(shelf).items():
-        if older.extract_id != extract.extract_id:
+    for kind, folder in find_copies(shelf).items():
+        if not is_of_extract(folder, extract):
             print(f"{shelf / kind} is of an older extract; --format {kind} renews it.")  # noqa: T201
     return 0
 

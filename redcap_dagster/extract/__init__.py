@@ -5,6 +5,7 @@ from redcap_dagster.extract.copies import (
     PublishedCopy,
     check_can_copy,
     find_copies,
+    is_of_extract,
     publish_copy,
 )
 from redcap_dagster.extract.facts import ExportFacts, last_pace
@@ -73,6 +74,7 @@ __all__ = [
     "find_copies",
     "find_rights",
     "is_in_group",
+    "is_of_extract",
     "is_refusal",
     "last_pace",
     "publish_copy",

@@ -142,27 +142,31 @@ def read_copy(folder: Path) -> PublishedCopy:
         raise TableError(f"{folder} holds no copy of an extract; make it again.") from error
 
 
-def find_copies(shelf: Location) -> dict[CopyFormat, PublishedCopy]:
-    """The copies that readers see on a shelf; an object store has none.
-
-    Raises:
-        TableError: One has no manifest that can be read.
-    """
+def find_copies(shelf: Location) -> dict[CopyFormat, Path]:
+    """The folders of the copies that readers see on a shelf; an object store has none."""
     if not isinstance(shelf, Path):
         return {}
-    return {
-        kind: read_copy((shelf / kind).resolve())
-        for kind in _WRITERS
-        if (shelf / kind).is_symlink()
-    }
+    return {kind: (shelf / kind).resolve() for kind in _WRITERS if (shelf / kind).is_symlink()}
 
 
-def verify_copy(copy: PublishedCopy, extract: PublishedExtract) -> tuple[str, ...]:
+def is_of_extract(folder: Path, extract: PublishedExtract) -> bool:
+    """Whether a copy was made from an extract; False as well where it cannot be read."""
+    try:
+        return read_copy(folder).extract_id == extract.extract_id
+    except TableError:
+        return False
+
+
+def verify_copy(folder: Path, extract: PublishedExtract) -> tuple[str, ...]:
     """Compare a copy with its manifest and its extract.
 
     Returns:
         A sentence for each thing that is wrong; none when nothing is.
     """
+    try:
+        copy = read_copy(folder)
+    except TableError as error:
+        return (str(error),)
     findings = []
     if copy.extract_id != extract.extract_id:
         findings.append(f"It was made from the extract {copy.extract_id}, an older one.")

@@ -79,8 +79,8 @@ def verify_study(place: str | Path | UPath) -> tuple[Verification, ...]:
 def _verify_shelf(shelf: Location) -> Verification:
     done = _verify(current_extract(shelf))
     findings = list(done.findings)
-    for kind, copy in find_copies(shelf).items():
-        findings += [f"{kind}: {sentence}" for sentence in verify_copy(copy, done.extract)]
+    for kind, folder in find_copies(shelf).items():
+        findings += [f"{kind}: {sentence}" for sentence in verify_copy(folder, done.extract)]
     return Verification(done.extract, tuple(findings))
 
 

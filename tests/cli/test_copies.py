@@ -3,6 +3,7 @@
 import csv
 import errno
 import os
+import shutil
 from pathlib import Path
 
 import duckdb
@@ -79,6 +80,25 @@ def test_a_copy_of_an_older_extract_is_told(
     assert "csv is of an older extract; --format csv renews it." in capsys.readouterr().out
     assert main(["verify", str(tmp_path)]) == 1
     assert "csv: It was made from the extract " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("left", ["nothing", "{}", '{"extract_id": "a", "files": 1}'])
+def test_a_copy_that_cannot_be_read_is_no_failure_of_the_next_extract(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], left: str
+) -> None:
+    command = ["export", "--out", str(tmp_path), "--forms", "enrolment"]
+    assert main([*command, "--format", "csv"]) == 0
+    folder = (tmp_path / "csv").resolve()
+    if left == "nothing":
+        shutil.rmtree(folder)
+    else:
+        (folder / "manifest.json").write_text(left)
+    assert main(command) == 0
+    assert "is of an older extract; --format csv renews it." in capsys.readouterr().out
+    assert main(["verify", str(tmp_path)]) == 1
+    assert f"csv: {folder} holds no copy of an extract; make it" in capsys.readouterr().out
+    assert main([*command, "--format", "csv"]) == 0
+    assert main(["verify", str(tmp_path)]) == 0
 
 
 @pytest.mark.parametrize("kind", ["csv", "duckdb"])
