@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from pyarrow import csv
 
 from redcap_dagster.destinations import Destination, load_extract
@@ -185,12 +187,24 @@ def _write_csv(extract: PublishedExtract, folder: Path) -> None:
     for name in extract.tables:
         path = folder / f"{name}.csv"
         path.touch(mode=_FILE_OF_OWNER)
-        with (
-            open_parquet(extract.file(name)) as source,
-            csv.CSVWriter(path, source.schema_arrow) as target,
-        ):
-            for rows in source.iter_batches(_ROWS_AT_ONCE):
-                target.write_batch(rows)
+        with open_parquet(extract.file(name)) as source:
+            _refuse_lists(name, source.schema_arrow)
+            _write_rows(source, path)
+
+
+def _refuse_lists(table: str, schema: pa.Schema) -> None:
+    lists = [field.name for field in schema if pa.types.is_list(field.type)]
+    if lists:
+        raise TableError(
+            f"Table {table} has lists in {', '.join(lists)}, which a csv cannot hold. The tables "
+            "are published; make a copy in DuckDB, or extract with checkboxes='columns'."
+        )
+
+
+def _write_rows(source: pq.ParquetFile, path: Path) -> None:
+    with csv.CSVWriter(path, source.schema_arrow) as target:
+        for rows in source.iter_batches(_ROWS_AT_ONCE):
+            target.write_batch(rows)
 
 
 def _write_duckdb(extract: PublishedExtract, folder: Path) -> None:

@@ -9,9 +9,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from redcap_dagster.api import RedcapClient
 from redcap_dagster.cli import main
-from redcap_dagster.extract import copies
-from redcap_dagster.tables import current_extract, read_published
+from redcap_dagster.emulator import RedcapEmulator
+from redcap_dagster.errors import TableError
+from redcap_dagster.extract import ExtractRequest, copies, extract_study, publish_copy
+from redcap_dagster.tables import TableOptions, current_extract, read_published
 
 pytestmark = pytest.mark.usefixtures("study")
 
@@ -80,6 +83,22 @@ def test_a_copy_of_an_older_extract_is_told(
     assert "csv is of an older extract; --format csv renews it." in capsys.readouterr().out
     assert main(["verify", str(tmp_path)]) == 1
     assert "csv: It was made from the extract " in capsys.readouterr().out
+
+
+def test_lists_are_refused_for_csv_by_the_names_of_their_columns(
+    tmp_path: Path, emulator: RedcapEmulator, owner: str
+) -> None:
+    request = ExtractRequest(
+        instruments=("medical_history",), table_options=TableOptions(checkboxes="list")
+    )
+    with RedcapClient(emulator.url, owner) as client:
+        extract = extract_study(client, tmp_path, request)
+    schema = read_published(tmp_path, "medical_history").schema
+    lists = [field.name for field in schema if str(field.type).startswith("list")]
+    with pytest.raises(TableError, match=f"medical_history has lists in {', '.join(lists)}, "):
+        publish_copy(tmp_path, "csv")
+    assert not (tmp_path / ".csv" / extract.extract_id).exists()
+    assert publish_copy(tmp_path, "duckdb").extract_id == extract.extract_id
 
 
 @pytest.mark.parametrize("left", ["nothing", "{}", '{"extract_id": "a", "files": 1}'])
