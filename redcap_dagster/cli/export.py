@@ -172,7 +172,8 @@ def read_ids(file: Path) -> dict[str, int]:
         ConfigError: The file cannot be read, is not UTF-8, or holds no id.
     """
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        # Not `splitlines`: an id may hold what Unicode calls a line separator.
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError:

@@ -11,6 +11,7 @@ import pytest
 
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.cli import main
+from redcap_dagster.cli.export import read_ids
 from redcap_dagster.emulator import RedcapEmulator
 from redcap_dagster.errors import ApiError
 from redcap_dagster.extract import ExtractRequest, extract_study
@@ -168,6 +169,12 @@ def test_events_of_a_classic_project_are_refused(
     monkeypatch.setenv("REDCAP_API_TOKEN", emulator.add_project(CLASSIC))
     assert main(["export", "--out", str(tmp_path), "--events", "baseline_arm_1"]) == 1
     assert "This is a classic project: it has no events to choose." in capsys.readouterr().err
+
+
+def test_lines_of_a_list_of_records_end_as_lines_of_a_file_do(tmp_path: Path) -> None:
+    file = tmp_path / "ids.txt"
+    file.write_bytes("\ufeffa\u2028b\r\nc\x85d\n\n e f \nc\x85d".encode())
+    assert read_ids(file) == {"a\u2028b": 1, "c\x85d": 2, "e f": 4}
 
 
 @pytest.mark.parametrize(
