@@ -13,7 +13,7 @@ in one step, so that a reader sees an old extract or a new one, and nothing betw
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,15 +117,23 @@ class FolderTurn:
         target = self.shelf / _EXTRACTS / extract.extract_id
         target.parent.mkdir(exist_ok=True, mode=OWNER_ONLY)
         sync_folder(staging.folder)
-        staging.folder.rename(target)
-        sync_folder(target.parent)
-        point_link(self.shelf / _CURRENT, target)
+        with ExitStack() as on_failure:
+            on_failure.callback(self._remove_unseen, target)
+            staging.folder.rename(target)
+            sync_folder(target.parent)
+            point_link(self.shelf / _CURRENT, target)
+            on_failure.pop_all()
         kept = {target.name, self.previous.name if self.previous else None}
         for folder in target.parent.iterdir():
             if folder.name not in kept:
                 shutil.rmtree(folder, ignore_errors=True)
         staging.end()
         return target
+
+    def _remove_unseen(self, target: Path) -> None:
+        """Leave nothing of an extract that readers were not given: the disk may be full."""
+        if FolderShelf(self.shelf).current() != target.resolve():
+            shutil.rmtree(target, ignore_errors=True)
 
 
 def point_link(link: Path, folder: Path) -> None:

@@ -99,6 +99,8 @@ def test_a_publication_that_fails_at_its_last_step_changes_nothing_for_readers(
         writer.publish()
     monkeypatch.undo()
     assert current_extract(tmp_path).extract_id == "one"
+    # What nobody sees takes no room, which may be what lacks.
+    assert {path.name for path in (tmp_path / "extracts").iterdir()} == {"one"}
     with ExtractWriter(tmp_path, project, plan_tables(project), extract_id="two") as writer:
         writer.publish()
     assert {path.name for path in (tmp_path / "extracts").iterdir()} == {"one", "two"}
