@@ -33,9 +33,10 @@ from typing_extensions import Self
 from redcap_dagster.errors import ExportError
 
 _FORMAT = 2
-_OWNER_ONLY = 0o700
+_OWNER_ONLY, _FILE_OF_OWNER = 0o700, 0o600
 _EXPORT, _LOCK = "export.json", "lock"
 _BLOCK, _ANSWERS = ".block", ".answers"
+_IGNORE = ".gitignore"
 _DIGITS = 5
 _OF_A_BLOCK = re.compile(r"(\d+)(?:-\d+\.answers|\.block)")
 _ATTEMPTS = 100
@@ -117,13 +118,10 @@ class Spool:
         try:
             for folder in (self._root.parent, self._root):  # the first is a shelf
                 folder.mkdir(mode=_OWNER_ONLY, parents=True, exist_ok=True)
+            self._refuse_folder_of_others()
+            self._keep_out_of_git()
         except OSError as error:
             raise self._cannot_keep(error) from None
-        if hasattr(os, "getuid") and self._root.stat().st_uid != os.getuid():
-            raise ExportError(
-                f"The folder {self._root}, which answers are kept in, belongs to somebody else. "
-                f"Set {FOLDER_VARIABLE} to a folder of your own."
-            )
         try:
             self._remove_old()
             self._is_shared = self._take_folder()
@@ -163,6 +161,20 @@ class Spool:
                 return True
             self._lock.release()
         return False
+
+    def _refuse_folder_of_others(self) -> None:
+        if hasattr(os, "getuid") and self._root.stat().st_uid != os.getuid():
+            raise ExportError(
+                f"The folder {self._root}, which answers are kept in, belongs to somebody else. "
+                f"Set {FOLDER_VARIABLE} to a folder of your own."
+            )
+
+    def _keep_out_of_git(self) -> None:
+        """The folder around it need not be a shelf: partitions have one each."""
+        ignore = self._root / _IGNORE
+        if not ignore.exists():
+            ignore.write_text("*\n")
+            ignore.chmod(_FILE_OF_OWNER)
 
     def resume(self) -> Mapping[str, Any] | None:
         """What `begin` was given when the same export was begun before; None to begin anew."""
@@ -241,7 +253,7 @@ class Spool:
         path = self._folder / name
         half = path.with_name(f".{name}.half")
         try:
-            descriptor = os.open(half, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+            descriptor = os.open(half, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, _FILE_OF_OWNER)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(_checksum(name, *pieces))
                 for piece in pieces:

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import random
 import signal
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,7 @@ def test_an_answer_that_is_believed_no_more_is_asked_for_again(
     with StudyExport(study.client, study.project, settings=small(300), spool=tmp_path) as export:
         rows_of(export)  # and leave it there
         parts = export.progress.batches_done
-    (folder,) = tmp_path.iterdir()
+    (folder,) = (path.parent for path in tmp_path.glob("*/export.json"))
     with Spool(tmp_path, folder.name) as spool:  # as another version of the package might have it
         (answer,) = spool.load(0, 0) or ()
         spool.save(0, 0, [replace(answer, body=b"record_id\n1\n")])
@@ -127,7 +128,7 @@ def test_an_export_may_begin_at_the_moment_at_which_another_ends(tmp_path: Path)
     for process in processes:
         process.join()
     assert [process.exitcode for process in processes] == [0, 0, 0]
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == [".gitignore"]
 
 
 def test_an_export_under_way_is_not_removed_when_the_clock_jumps(tmp_path: Path) -> None:
@@ -159,6 +160,19 @@ def test_what_is_kept_on_disk_is_for_its_owner_alone(serve: Serve, tmp_path: Pat
                 assert path.stat().st_mode & 0o077 == 0, path.name
 
 
+def test_git_leaves_alone_what_is_kept_on_disk(serve: Serve, tmp_path: Path) -> None:
+    """Where a study has partitions, the folder around it need not be a shelf that git ignores."""
+    git = ("git", "-C", str(tmp_path))
+    subprocess.run((*git, "init", "--quiet"), check=True)
+    study = serve("classic")
+    spool = tmp_path / "study" / ".spool"
+    with StudyExport(study.client, study.project, spool=spool) as export:
+        rows_of(export)  # and leave it there
+    assert list(spool.glob("*/*.answers"))
+    subprocess.run((*git, "add", "."), check=True)
+    assert subprocess.check_output((*git, "ls-files")) == b""
+
+
 def test_the_same_export_twice_at_once_keeps_its_answers_apart(
     serve: Serve, tmp_path: Path
 ) -> None:
@@ -172,7 +186,7 @@ def test_the_same_export_twice_at_once_keeps_its_answers_apart(
         assert second.settle()
         first.done()
         assert len(list(tmp_path.glob("*/*.answers"))) == second.progress.batches_done
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == [".gitignore"]
 
 
 def test_another_export_that_ends_meanwhile_does_not_end_this_one(
