@@ -26,9 +26,6 @@ RECORD_KINDS: frozenset[TableKind] = frozenset(
 DAILY_KINDS: frozenset[TableKind] = frozenset({"audit_log", "record_changes"})
 """Kinds that are made day by day. Each has daily partitions of its own."""
 
-PARTITIONED_KINDS: frozenset[TableKind] = RECORD_KINDS | DAILY_KINDS
-"""Kinds that can have partitions; the others are the study's own, whole tables."""
-
 ON_REQUEST: frozenset[TableKind] = DAILY_KINDS | {"survey_participants", "report", "attachments"}
 """Kinds that are no assets unless the user asks for them.
 

@@ -10,14 +10,13 @@ from redcap_dagster.api import RedcapClient
 from redcap_dagster.export import ExportSeries, ExportSettings
 from redcap_dagster.extract import last_pace
 from redcap_dagster.orchestration.deidentification import plan_deidentifier
-from redcap_dagster.orchestration.kinds import PARTITIONED_KINDS, RECORD_KINDS, TableKind
+from redcap_dagster.orchestration.kinds import RECORD_KINDS, TableKind
 from redcap_dagster.orchestration.record_changes import plan_record_changes_table
 from redcap_dagster.orchestration.study import StudyAssets
 from redcap_dagster.orchestration.translator import RedcapTableProps
 from redcap_dagster.privacy import Deidentifier
 from redcap_dagster.project import RedcapProject
 from redcap_dagster.tables import TableSpec, find_extract, plan_records_table, plan_tables
-
 
 @dataclass(frozen=True)
 class Step:
@@ -56,10 +55,12 @@ class Step:
     def plan(self) -> list[tuple[str | None, list[dg.AssetKey]]]:
         """The selected assets by the partition they are published in; None for the study's own."""
         selected = [key for key in self.study.props if key in self.context.selected_asset_keys]
+        # Each table by its own partitions: the log has its days where the records have none, and
+        # the small tables never have any.
+        specs = self.context.assets_def.specs_by_key
+        parts = [key for key in selected if specs[key].partitions_def is not None]
         if not self.context.has_partition_key and not self.context.has_partition_key_range:
             return [(None, selected)] if selected else []
-        # The small tables have no partitions even where the records have.
-        parts = [key for key in selected if self.study.props[key].kind in PARTITIONED_KINDS]
         others = [key for key in selected if key not in parts]
         own: list[tuple[str | None, list[dg.AssetKey]]] = [(None, others)] if others else []
         return own + [(key, parts) for key in self.context.partition_keys if parts]

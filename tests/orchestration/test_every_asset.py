@@ -319,6 +319,28 @@ def test_the_log_is_a_table_with_a_partition_for_each_day(
     assert study.table("audit_log", "2026-11-02") == []
 
 
+def test_a_run_of_a_day_makes_the_other_tables_whole(study: "Study") -> None:
+    """Dagster runs assets without partitions beside those of a day: a job of all assets does."""
+    assets = build_redcap_assets(
+        study.project,
+        out_dir=study.out_dir,
+        include=["enrolment", "users"],
+        audit_log_partitions=DAYS,
+        record_changes_partitions=DAYS,
+    )
+    result = study.materialize(assets=assets, partition_key="2026-11-02")
+    partitions = {
+        event.asset_key.path[-1]: event.partition
+        for event in result.get_asset_materialization_events()
+        if event.asset_key is not None
+    }
+    day = "2026-11-02"
+    assert partitions == {
+        "enrolment": None, "users": None, "audit_log": day, "record_changes": day
+    }  # fmt: skip
+    assert len(study.table("enrolment")) > 0
+
+
 def test_the_log_without_a_day_says_what_to_choose(study: "Study") -> None:
     assets = build_redcap_assets(study.project, out_dir=study.out_dir, audit_log_partitions=DAYS)
     with pytest.raises(dg.Failure, match="exported day by day"):
