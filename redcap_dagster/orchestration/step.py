@@ -7,6 +7,7 @@ from functools import cached_property
 import dagster as dg
 
 from redcap_dagster.api import RedcapClient
+from redcap_dagster.errors import ConfigError
 from redcap_dagster.export import ExportSeries, ExportSettings
 from redcap_dagster.extract import last_pace
 from redcap_dagster.orchestration.deidentification import plan_deidentifier
@@ -17,6 +18,9 @@ from redcap_dagster.orchestration.translator import RedcapTableProps
 from redcap_dagster.privacy import Deidentifier
 from redcap_dagster.project import RedcapProject
 from redcap_dagster.tables import TableSpec, find_extract, plan_records_table, plan_tables
+
+_MOST_ASSETS_NAMED = 3
+
 
 @dataclass(frozen=True)
 class Step:
@@ -53,13 +57,18 @@ class Step:
         return ExportSeries.begin(self.live, self.settings, last)
 
     def plan(self) -> list[tuple[str | None, list[dg.AssetKey]]]:
-        """The selected assets by the partition they are published in; None for the study's own."""
+        """The selected assets by the partition they are published in; None for the study's own.
+
+        Raises:
+            ConfigError: Assets with partitions are selected, and the run has none.
+        """
         selected = [key for key in self.study.props if key in self.context.selected_asset_keys]
         # Each table by its own partitions: the log has its days where the records have none, and
         # the small tables never have any.
         specs = self.context.assets_def.specs_by_key
         parts = [key for key in selected if specs[key].partitions_def is not None]
         if not self.context.has_partition_key and not self.context.has_partition_key_range:
+            _refuse_without_partition(parts)
             return [(None, selected)] if selected else []
         others = [key for key in selected if key not in parts]
         own: list[tuple[str | None, list[dg.AssetKey]]] = [(None, others)] if others else []
@@ -98,3 +107,15 @@ class Step:
         planned = plan_tables(self.live, options=self.study.table_options)
         specs = {spec.name: spec for spec in planned}
         return specs.get(props.name, props.spec)
+
+
+def _refuse_without_partition(keys: Sequence[dg.AssetKey]) -> None:
+    """They would be published where no reader of the partitions looks, and never again."""
+    if keys:
+        shown = ", ".join(key.to_user_string() for key in keys[:_MOST_ASSETS_NAMED])
+        more = len(keys) - _MOST_ASSETS_NAMED
+        raise ConfigError(
+            f"The run has no partition, and {shown}{f' and {more} more' if more > 0 else ''} "
+            f"{'has' if len(keys) == 1 else 'have'} partitions. Choose one, or several as a "
+            "backfill; a schedule or a sensor names one in each RunRequest (partition_key=...)."
+        )

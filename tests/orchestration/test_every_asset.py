@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any, get_args
 import dagster as dg
 import pytest
 
-from redcap_dagster import DagsterRedcapTranslator, RedcapTableProps, build_redcap_assets
+from redcap_dagster import (
+    DagsterRedcapTranslator,
+    RedcapTableProps,
+    build_redcap_assets,
+    record_partitions,
+)
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.emulator.synthetic import synthetic_project
 from redcap_dagster.errors import ConfigError, RequestRejectedError
@@ -341,10 +346,19 @@ def test_a_run_of_a_day_makes_the_other_tables_whole(study: "Study") -> None:
     assert len(study.table("enrolment")) > 0
 
 
-def test_the_log_without_a_day_says_what_to_choose(study: "Study") -> None:
-    assets = build_redcap_assets(study.project, out_dir=study.out_dir, audit_log_partitions=DAYS)
-    with pytest.raises(dg.Failure, match="exported day by day"):
-        study.materialize(assets=assets, selection=["audit_log"])
+@pytest.mark.parametrize("table", ["audit_log", "enrolment"])
+def test_a_run_without_a_partition_says_what_to_choose(study: "Study", table: str) -> None:
+    """A schedule of a job with partitions that names none, say: nothing is published."""
+    assets = build_redcap_assets(
+        study.project,
+        out_dir=study.out_dir,
+        include=["enrolment", "users"],
+        partitions_def=record_partitions(2),
+        audit_log_partitions=DAYS,
+    )
+    with pytest.raises(dg.Failure, match=f"no partition, and {table} has partitions. Choose one"):
+        study.materialize(assets=assets, selection=["users", table])
+    assert not study.out_dir.exists()
 
 
 def test_a_report_is_an_asset_with_its_own_columns(serve: "Callable[..., Study]") -> None:
