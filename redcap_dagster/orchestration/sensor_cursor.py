@@ -1,7 +1,7 @@
 """What the change sensor remembers between two ticks: one versioned JSON text, without data."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
@@ -67,6 +67,15 @@ class SensorCursor:
     full_at: datetime
     asked_at: datetime
     told: int | None = None
+
+    def of_partitions(self, keys: Collection[str]) -> "SensorCursor":
+        """The same without partitions that the study does not have any more: none can run.
+
+        Args:
+            keys: Those that it has; `[""]` where it has no partitions.
+        """
+        wanted = {key: item for key, item in self.wanted.items() if key in keys}
+        return replace(self, wanted=wanted)
 
     def dump(self) -> str:
         """The cursor as Dagster stores it."""

@@ -99,7 +99,7 @@ def build_redcap_change_sensor(
         **_: object,
     ) -> dg.SensorResult:
         partition_keys = _partition_keys(context, study)
-        cursor = SensorCursor.load(context.cursor)
+        cursor = _cursor(context, partition_keys)
         # With a cursor, something was: a look that finds nothing new reads nothing published.
         if cursor is None and not _is_published(study, partition_keys):
             return dg.SensorResult(
@@ -294,6 +294,14 @@ def _partition_keys(context: dg.SensorEvaluationContext, study: StudyAssets) -> 
     if study.partitions_def is None:
         return [None]
     return [*study.partitions_def.get_partition_keys(dynamic_partitions_store=context.instance)]
+
+
+def _cursor(
+    context: dg.SensorEvaluationContext, partition_keys: Sequence[str | None]
+) -> SensorCursor | None:
+    """The state of the last look, as far as it is of partitions that the study still has."""
+    cursor = SensorCursor.load(context.cursor)
+    return cursor and cursor.of_partitions(frozenset(key or "" for key in partition_keys))
 
 
 def _client(redcap: object) -> RedcapClient:

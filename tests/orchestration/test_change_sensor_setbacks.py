@@ -5,8 +5,9 @@ from dataclasses import replace
 import dagster as dg
 import pytest
 
+from redcap_dagster import build_redcap_assets, build_redcap_change_sensor, record_partitions
 from redcap_dagster.errors import ConfigError
-from tests.orchestration.watched import BASELINE, Watch, bucket_of
+from tests.orchestration.watched import BASELINE, BUCKETS, Watch, bucket_of
 
 LOST_CURSORS = [None, "", "nonsense", '{"version": 99}', '{"version": 1}']
 
@@ -30,6 +31,26 @@ def test_a_failed_run_is_requested_again_three_times_and_then_waits(watch: Watch
     assert "1 partitions failed 3 times" in str(result.skip_reason)
     watched.import_rows({"participant_id": record_id, **BASELINE, "fev1_l": "1.12"})
     assert watched.run(watched.tick()) == [bucket_of(record_id)]
+
+
+def test_a_partition_that_is_gone_is_not_requested_any_more(watch: Watch) -> None:
+    """Dagster refuses a run of it, and with it everything else that the look has found."""
+    watched = watch()
+    watched.tick()
+    record_id = watched.ids()[0]
+    watched.import_rows({"participant_id": record_id, **BASELINE, "fev1_l": "1.11"})
+    (request,) = watched.tick().run_requests or []
+    for partitions in (record_partitions(BUCKETS + 1), None):
+        assets = build_redcap_assets(
+            watched.study.project,
+            out_dir=watched.study.out_dir,
+            partitions_def=partitions,
+            include=["records"],
+            quality=None,
+        )
+        now = replace(watched, sensor=build_redcap_change_sensor(assets))
+        assert now.tick().run_requests == []
+        assert str(request.partition_key) not in str(now.cursor)
 
 
 def test_a_run_that_was_made_and_never_started_is_requested_again(watch: Watch) -> None:
