@@ -54,28 +54,38 @@ def _checks_of_shelves(
     step: Step, checks: Sequence[dg.AssetCheckKey], shelves: Sequence[Location]
 ) -> list[dg.AssetCheckKey]:
     """The checks whose table is on one of the shelves."""
-    tables = {name for shelf in shelves for name in current_extract(shelf).tables}
-    return [item for item in checks if step.study.props[item.asset_key].name in tables]
+    return [item for item in checks if _shelves_with(step, item.asset_key, shelves)]
 
 
 def _check(
     step: Step, checks: Sequence[dg.AssetCheckKey], shelves: Sequence[Location]
 ) -> Iterator[dg.AssetCheckResult]:
     judge = StepChecks(step)
-    shelves_of = {item: _shelves_with(step, item.asset_key, shelves) for item in checks}
+    shelves_of = {item: _shelves_to_judge(step, item.asset_key, shelves) for item in checks}
     for shelf in shelves:
-        judge.judge_published(_checks_of_shelves(step, checks, [shelf]), shelf)
+        on_shelf = [item for item, found in shelves_of.items() if shelf in found]
+        judge.judge_published(on_shelf, shelf)
     for item, found in shelves_of.items():
         extracts = [current_extract(shelf) for shelf in found]
         yield from judge.results([item], extracts, looks_at_files=True)
 
 
-def _shelves_with(step: Step, key: dg.AssetKey, shelves: Sequence[Location]) -> list[Location]:
-    table = step.study.props[key].name
-    found = [shelf for shelf in shelves if table in current_extract(shelf).tables]
+def _shelves_to_judge(step: Step, key: dg.AssetKey, shelves: Sequence[Location]) -> list[Location]:
+    found = _shelves_with(step, key, shelves)
     if not found:
         raise TableError(
-            f"There is no published table {table} in {step.study.out_dir} to check. "
-            "Materialize it first."
+            f"There is no published table {step.study.props[key].name} in {step.study.out_dir} to "
+            "check. Materialize it first."
         )
     return found
+
+
+def _shelves_with(step: Step, key: dg.AssetKey, shelves: Sequence[Location]) -> list[Location]:
+    """Those of some shelves that hold an asset's table now.
+
+    Not those of partitions that the study had before it was cut otherwise: their records are in
+    others, too.
+    """
+    table, own = step.study.props[key].name, frozenset(step.shelves_of(key))
+    there = [shelf for shelf in shelves if shelf in own]
+    return [shelf for shelf in there if table in current_extract(shelf).tables]

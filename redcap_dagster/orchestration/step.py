@@ -17,7 +17,13 @@ from redcap_dagster.orchestration.study import StudyAssets
 from redcap_dagster.orchestration.translator import RedcapTableProps
 from redcap_dagster.privacy import Deidentifier
 from redcap_dagster.project import RedcapProject
-from redcap_dagster.tables import TableSpec, find_extract, plan_records_table, plan_tables
+from redcap_dagster.tables import (
+    Location,
+    TableSpec,
+    find_extract,
+    plan_records_table,
+    plan_tables,
+)
 
 _MOST_ASSETS_NAMED = 3
 
@@ -93,6 +99,14 @@ class Step:
         if partitions is None:
             return ()
         return partitions.get_partition_keys(dynamic_partitions_store=self.context.instance)
+
+    def shelves_of(self, key: dg.AssetKey) -> list[Location]:
+        """The places that an asset's table is published in: of each of its partitions, or one."""
+        partitions = self.context.assets_def.specs_by_key[key].partitions_def
+        if partitions is None:
+            return [self.study.shelf(None)]
+        names = partitions.get_partition_keys(dynamic_partitions_store=self.context.instance)
+        return [self.study.shelf(name) for name in names]
 
     def published_spec(self, props: RedcapTableProps) -> TableSpec:
         """The columns as they are published; those of the snapshot where the instrument is gone."""

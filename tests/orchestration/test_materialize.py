@@ -334,6 +334,27 @@ def test_a_check_runs_alone_on_what_was_published(study: "Study") -> None:
         assert (check.passed, check.metadata) == (before[name].passed, before[name].metadata)
 
 
+@pytest.mark.parametrize("before", [record_partitions(2), None])
+def test_a_check_judges_no_partition_that_the_study_had_before(
+    study: "Study", before: dg.PartitionsDefinition[str] | None
+) -> None:
+    """Each record is in a partition of now, too: it would count twice."""
+    now = record_partitions(3)
+    for partitions in (before, now):
+        assets = build_redcap_assets(
+            study.project, out_dir=study.out_dir, partitions_def=partitions, quality=None
+        )
+        tags = in_one_run(partitions.get_partition_keys()) if partitions else {}
+        study.materialize(assets=assets, selection=["records", "enrolment"], tags=tags)
+    complete = dg.AssetCheckKey(dg.AssetKey("records"), "complete_extract")
+    schema = dg.AssetCheckKey(dg.AssetKey("enrolment"), "schema")
+    alone = study.materialize(assets=assets, selection=dg.AssetSelection.checks(complete, schema))
+    found = {item.asset_check_key: item.metadata for item in alone.get_asset_check_evaluations()}
+    assert found[complete]["records_expected"].value == 60
+    rows = sum(len(study.table("enrolment", key)) for key in now.get_partition_keys())
+    assert found[schema]["rows"].value == rows
+
+
 def test_a_check_of_what_was_never_published_says_so(study: "Study") -> None:
     with pytest.raises(dg.Failure, match=r"no published table spirometry .* Materialize it first"):
         study.materialize(selection=dg.AssetSelection.checks_for_assets(dg.AssetKey("spirometry")))
