@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from redcap_dagster.project import (
     Choice,
+    ColumnKind,
     DictionaryField,
     ExportColumn,
     RedcapProject,
@@ -28,6 +29,18 @@ from redcap_dagster.tables.options import TableOptions
 from redcap_dagster.tables.spec import ColumnRole, TableColumn
 
 _FIELD_TYPES_WITH_CHOICES = frozenset({"radio", "dropdown", "yesno", "truefalse"})
+_OF_NO_FIELD: dict[ColumnKind, str] = {
+    "event": "Unique name of the event",
+    "repeat_instrument": "Unique name of the instrument that the row is an instance of; blank "
+    "where none repeats by itself",
+    "repeat_instance": "Number of the instance, or of the occurrence of the event; blank where "
+    "nothing repeats",
+    "data_access_group": "Unique name of the record's data access group; blank where it is in none",
+    "survey_identifier": "Identifier of the survey participant",
+    "survey_timestamp": "When the survey was completed",
+    "form_status": "Form status: 0 incomplete, 1 unverified, 2 complete; nothing when never opened",
+}
+"""Kind of a column that belongs to no field → what it holds, for a person."""
 
 
 def plan_value_columns(
@@ -49,12 +62,8 @@ def plan_value_columns(
 
 def describe_column(field: DictionaryField | None, source: ExportColumn) -> str:
     """What an export column holds, for a person; may hold the HTML of the field's label."""
-    if source.kind == "form_status":
-        return "Form status: 0 incomplete, 1 unverified, 2 complete; null when never opened"
-    if source.kind == "survey_timestamp":
-        return "When the survey was completed"
     if field is None:
-        return ""
+        return _OF_NO_FIELD.get(source.kind, "")
     if source.kind == "missing_code_checkbox":
         return f"{field.label}: missing, code {source.choice_code}"
     if source.kind == "checkbox":

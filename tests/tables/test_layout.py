@@ -210,6 +210,21 @@ def test_the_dictionary_travels_with_the_column(make_project: MakeProject) -> No
     }
 
 
+def test_every_column_of_the_raw_export_says_what_it_holds(make_project: MakeProject) -> None:
+    project = make_project(
+        TWO_FORMS,
+        surveys=True,
+        events={"e_arm_1": ["enrolment", "visit"]},
+        repeats=[("e_arm_1", "visit")],
+    )
+    columns = plan_records_table(project).columns_by_name
+    told = {name: column.description for name, column in columns.items()}
+    assert told["redcap_repeat_instrument"].startswith("Unique name of the instrument")
+    assert told["redcap_data_access_group"].endswith("blank where it is in none")
+    of_no_field = [name for name, column in columns.items() if column.field is None]
+    assert [name for name in of_no_field if not told[name]] == []
+
+
 def test_only_the_key_may_not_be_null(make_project: MakeProject) -> None:
     (table,) = plan_tables(make_project({"form": ["record_id", "x"]}, repeats=[(None, "form")]))
     assert [item.name for item in table.arrow_schema if not item.nullable] == [
