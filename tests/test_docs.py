@@ -47,6 +47,12 @@ def test_every_link_of_a_paper_leads_to_a_file(paper: Path) -> None:
     assert broken == []
 
 
+def test_the_readme_leads_to_every_page() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    pages = [f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")]
+    assert [page for page in pages if f"({page}" not in readme] == []
+
+
 def test_make_help_lists_every_target() -> None:
     answer = subprocess.run(
         ["/usr/bin/env", "make", "help"], cwd=ROOT, capture_output=True, text=True, check=True
@@ -84,6 +90,9 @@ def test_the_readmes_own_study_works_word_by_word(
         result = job.execute_in_process(
             run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
         )
+        # In the folder that the snippet has just published in.
+        beside = re.findall(r"`redcap-dagster ((?:export|verify) [^`]+)`", readme.read_text())
+        assert [main(command.split()) for command in beside] == [0, 0]
     assert result.success
     assert (tmp_path / "data" / "my_study" / "current" / "enrolment.parquet").exists()
 
