@@ -91,7 +91,12 @@ def print_checks(result: dg.ExecuteInProcessResult) -> None:
     """How many checks passed, and where those that failed found how much: a line a check."""
     checks = result.get_asset_check_evaluations()
     failed = [check for check in checks if not check.passed]
-    say(f"\nchecks: {len(checks) - len(failed)} passed, {len(failed)} failed")
+    errors = sum(check.severity == dg.AssetCheckSeverity.ERROR for check in failed)
+    warnings = len(failed) - errors
+    say(
+        f"\nchecks: {len(checks) - len(failed)} passed, "
+        f"{warnings} failed with a warning, {errors} with an error"
+    )
     tables: dict[str, list[str]] = {}
     for check in failed:
         findings = check.metadata.get("findings")
@@ -100,7 +105,8 @@ def print_checks(result: dg.ExecuteInProcessResult) -> None:
     for name, found in tables.items():
         say(f"  {name:<26} {', '.join(found)}")
     if failed:
-        say("  (the sample study has planted mistakes; these are the checks that found them)")
+        say("  (the sample study has planted mistakes, which these checks found; blank fields and")
+        say("  outliers are in every study: docs/quality.md says how to leave such checks out)")
 
 
 def say(text: str) -> None:
