@@ -109,6 +109,19 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().out.startswith(usage)
 
 
+@pytest.mark.parametrize(
+    ("command", "defaults"),
+    [("load", "[redcap] [add]"), ("trigger-inbox", "[127.0.0.1]"), ("emulator", "[127.0.0.1]")],
+)
+def test_help_says_what_holds_unless_told_otherwise(
+    command: str, defaults: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    said = capsys.readouterr().out
+    assert [default for default in defaults.split() if default not in said] == []
+
+
 @pytest.mark.parametrize("run", ["-m redcap_dagster", "redcap-dagster"])
 def test_the_package_runs_as_a_module_and_as_a_command(run: str) -> None:
     words = run.split() if run[0] == "-" else [str(Path(sys.executable).with_name(run))]

@@ -32,8 +32,8 @@ def add_export_options(command: argparse.ArgumentParser) -> None:
         "--out",
         required=True,
         metavar="DIR",
-        help="folder to publish in, or s3://…, gs://…, az://…; DIR/current holds the last complete "
-        "extract",
+        help="folder to publish in, or s3://…, gs://…, az://…; in a folder DIR/current holds the "
+        "last complete extract",
     )
     command.add_argument(
         "--forms", nargs="+", metavar="NAME", help="only these instruments, by unique name"

@@ -5,6 +5,7 @@ import os
 import re
 from typing import get_args
 
+from redcap_dagster.cli.counts import counted
 from redcap_dagster.destinations import Destination, SchemaChanges, load_study
 from redcap_dagster.errors import ConfigError
 
@@ -25,13 +26,13 @@ def add_load_options(parser: argparse.ArgumentParser) -> None:
         help="duckdb:///FILE or postgresql://USER@HOST/DATABASE, without a password; "
         f"{URL_VARIABLE} by default",
     )
-    parser.add_argument("--schema", default="redcap", help="schema to load into: %(default)s")
+    parser.add_argument("--schema", default="redcap", help="schema to load into [%(default)s]")
     parser.add_argument("--tables", nargs="+", help="names of the tables to load; all by default")
     parser.add_argument(
         "--schema-changes",
         choices=get_args(SchemaChanges),
         default="add",
-        help="what is done where a table there is different: %(default)s",
+        help="what is done where a table there is different [%(default)s]",
     )
     parser.add_argument(
         "--part",
@@ -60,7 +61,7 @@ def run_load(options: argparse.Namespace) -> int:
         allow_part=options.part,
     )
     for table in loaded:
-        print(f"{table.schema}.{table.name}: {table.rows:,} rows")  # noqa: T201
+        print(f"{table.schema}.{table.name}: {counted(table.rows, 'row')}")  # noqa: T201
     return 0
 
 

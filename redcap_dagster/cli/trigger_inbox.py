@@ -23,9 +23,9 @@ def add_trigger_inbox_options(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="number of a project whose triggers are taken; can be given again",
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on [%(default)s]")
     parser.add_argument(
-        "--port", type=_port, default=0, metavar="N", help="port to listen on; 0 for a free one"
+        "--port", type=_port, default=0, metavar="N", help="port to listen on [0: a free one]"
     )
 
 

@@ -16,7 +16,7 @@ from redcap_dagster.emulator.state.load import source_digest
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _WARNING = (
     "REDCap emulator: for tests and demonstrations. It is NO PLACE FOR REAL DATA: there is no "
-    "encryption, no audit trail and no account behind a token."
+    "encryption, and no account behind a token."
 )
 
 
@@ -27,8 +27,8 @@ def build_parser(prog: str = "redcap-dagster emulator") -> argparse.ArgumentPars
         description="Serve REDCap projects on loopback from their XML files. " + _WARNING,
     )
     parser.add_argument("projects", nargs="*", metavar="PROJECT.xml", help="project XML to serve")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 is a free one")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on [%(default)s]")
+    parser.add_argument("--port", type=int, default=0, help="port to listen on [0: a free one]")
     parser.add_argument("--super-token", metavar="T", help="super token that may create projects")
     parser.add_argument(
         "--state", metavar="FILE", help="keep projects, tokens and data in this file"

@@ -49,7 +49,7 @@ def test_the_pages_own_command_loads_a_study_and_its_partitions(
     (command,) = re.findall(r"```console\nredcap-dagster (.*?)\n```", page)
     for _ in range(2):
         assert main(command.split()) == 0
-        assert capsys.readouterr().out == "asthma.users: 1 rows\nasthma.visits: 3 rows\n"
+        assert capsys.readouterr().out == "asthma.users: 1 row\nasthma.visits: 3 rows\n"
     with Destination("duckdb:///data/warehouse.duckdb").open() as database:
         rows = database.execute("select * from asthma.visits order by 1")
     assert rows == [("1", "a"), ("2", "b"), ("3", "b")]
@@ -90,7 +90,7 @@ def test_the_address_can_come_from_the_environment(
     monkeypatch.setenv("REDCAP_DESTINATION_URL", "duckdb:///a.duckdb")
     publish(users=["ada"], visits=["1"])
     assert main(["load", "data/my_study", "--tables", "users"]) == 0
-    assert capsys.readouterr().out == "redcap.users: 1 rows\n"
+    assert capsys.readouterr().out == "redcap.users: 1 row\n"
 
 
 def test_a_part_of_a_study_takes_the_place_of_the_whole_only_where_that_is_said(
@@ -105,16 +105,16 @@ def test_a_part_of_a_study_takes_the_place_of_the_whole_only_where_that_is_said(
     with Destination("duckdb:///data/warehouse.duckdb").open() as database:
         assert database.execute("select count(*) from redcap.visits") == [(3,)]
     assert main([*command, "--part", "--schema", "part"]) == 0
-    assert capsys.readouterr().out == "part.visits: 1 rows\n"
+    assert capsys.readouterr().out == "part.visits: 1 row\n"
 
 
 def test_the_folder_that_export_names_is_the_studys(
     publish: Publish, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    publish(visits=["1", "2"])
+    publish(users=["ada"], visits=["1", "2"])
     command = ["load", "data/my_study/current/", "--to", "duckdb:///data/warehouse.duckdb"]
     assert main(command) == 0
-    assert capsys.readouterr().out == "redcap.visits: 2 rows\n"
+    assert capsys.readouterr().out == "redcap.users: 1 row\nredcap.visits: 2 rows\n"
 
 
 def test_buckets_that_were_never_published_are_missed(
