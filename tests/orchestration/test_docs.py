@@ -4,6 +4,7 @@ from pathlib import Path
 
 from redcap_dagster.extract import SMALL_TABLES
 from redcap_dagster.orchestration.audit_log import plan_audit_log_table
+from redcap_dagster.orchestration.kinds import DESCRIPTIONS, RECORD_KINDS
 from redcap_dagster.project import DEFAULT_DRIFT_POLICY, DRIFT_MEANINGS
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -27,9 +28,20 @@ def test_the_page_names_every_column_of_the_studys_own_tables() -> None:
     ]
 
 
-def test_the_page_names_every_small_table_as_an_asset() -> None:
+def test_the_page_names_every_kind_of_table_as_an_asset() -> None:
     text = "\n".join(row[0] for row in rows("assets.md") if len(row) == 4)
-    assert [kind for kind in SMALL_TABLES if f"`{kind}`" not in text] == []
+    # One is an option of the tables; two are named as what they are one for each of.
+    elsewhere = {"missing_reasons", "instrument", "report"}
+    assert [kind for kind in DESCRIPTIONS.keys() - elsewhere if f"`{kind}`" not in text] == []
+
+
+def test_the_page_names_every_kind_that_has_the_partitions_of_the_records() -> None:
+    (line,) = [
+        line
+        for line in (DOCS / "partitions.md").read_text(encoding="utf-8").splitlines()
+        if line.startswith("`partitions_def=`")
+    ]
+    assert [kind for kind in RECORD_KINDS - {"instrument"} if f"`{kind}`" not in line] == []
 
 
 def test_the_page_names_every_kind_of_drift_with_its_policy() -> None:
