@@ -75,13 +75,9 @@ def _rate(state: ExtractState) -> str:
 
 
 @contextmanager
-def shown_progress(file: TextIO | None = None) -> Iterator[TellProgress]:
-    """A bar where somebody looks, a line now and then elsewhere.
-
-    Args:
-        file: Where it is written; None for the standard error.
-    """
-    file = file or sys.stderr
+def shown_progress() -> Iterator[TellProgress]:
+    """On standard error: a bar where somebody looks, a line now and then elsewhere."""
+    file = sys.stderr
     if not file.isatty():
         with ToldAgain(ProgressLines(lambda line: print(line, file=file))) as tell:
             yield tell

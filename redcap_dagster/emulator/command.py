@@ -20,10 +20,10 @@ _WARNING = (
 )
 
 
-def build_parser(prog: str = "redcap-dagster emulator") -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """Build the parser of the command's own options."""
     parser = argparse.ArgumentParser(
-        prog=prog,
+        prog="redcap-dagster emulator",
         description="Serve REDCap projects on loopback from their XML files. " + _WARNING,
     )
     parser.add_argument("projects", nargs="*", metavar="PROJECT.xml", help="project XML to serve")

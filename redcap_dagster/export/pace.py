@@ -130,11 +130,6 @@ class Pace:
             with self._lock:
                 del self._under_way[request]
 
-    def is_doubtful(self, cells: int) -> bool:
-        """Whether a server that refused something has not shown that it bears so much."""
-        with self._lock:
-            return self._smallest_refused is not None and cells > self._shown()
-
     @property
     def facts(self) -> PaceFacts:
         """What it came to so far."""

@@ -131,9 +131,9 @@ def checkbox_column(source: Column) -> Column:
     )
 
 
-def text_constant(text: str, *, has_comma: bool = False) -> Column:
+def text_constant(text: str) -> Column:
     """One text, the same on every row."""
-    return text_column(pa.array([text], pa.large_string()), has_comma=has_comma)
+    return text_column(pa.array([text], pa.large_string()))
 
 
 def repeat(values: pa.Array, size: int) -> pa.Array:

@@ -77,16 +77,6 @@ def test_a_refusal_is_forgotten_when_all_has_gone_well_for_long() -> None:
     assert sizes(pace, 2) == [400_000, 200_000]
 
 
-def test_after_a_refusal_only_what_was_answered_is_not_doubtful() -> None:
-    pace = Pace(400_000, 4)
-    assert not pace.is_doubtful(400_000)
-    pace.refused(400_000)
-    assert pace.is_doubtful(200_001)
-    pace.answered(150_000, 0.2)
-    assert pace.is_doubtful(150_001)
-    assert not pace.is_doubtful(150_000)
-
-
 def test_slow_answers_are_not_followed_by_larger_ones() -> None:
     pace = Pace(400_000, 4)
     pace.answered(100_000, 30.0)
