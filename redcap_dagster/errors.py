@@ -40,6 +40,19 @@ _LONGEST_CONTEXT = 60
 _MOST_PLACES_SHOWN = 10
 
 
+def name_some(names: Sequence[str], most: int, separator: str = ", ") -> str:
+    """Names for a message: the first so many, and how many more there are.
+
+    Examples:
+        >>> name_some(["age", "sex", "bmi"], 2)
+        'age, sex and 1 more'
+        >>> name_some(["age", "sex"], 2)
+        'age, sex'
+    """
+    more = len(names) - most
+    return separator.join(names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
 class RedcapDagsterError(Exception):
     """Base of everything this package raises on purpose.
 
@@ -74,11 +87,10 @@ class UnknownRecordsError(ConfigError):
     """
 
     def __init__(self, places: Sequence[int], asked: int, counted: str) -> None:
-        shown = ", ".join(map(str, places[:_MOST_PLACES_SHOWN]))
-        more = len(places) - _MOST_PLACES_SHOWN
+        shown = name_some([str(place) for place in places], _MOST_PLACES_SHOWN)
         super().__init__(
             f"{len(places)} of the {asked} records asked for are not in the study, or the token "
-            f"cannot see them: {counted} {shown}" + (f" and {more} more." if more > 0 else ".")
+            f"cannot see them: {counted} {shown}."
         )
         self.places = tuple(places)
 

@@ -48,3 +48,9 @@ def test_an_error_comes_out_of_a_pool_of_processes() -> None:
         with pytest.raises(errors.LogicSyntaxError, match="line 1, column 7"):
             pool.submit(fail, 6).result(timeout=60)
     assert "Zoë" not in "".join(traceback.format_exception(raised.value))
+
+
+def test_a_long_list_of_names_is_cut_and_counted() -> None:
+    assert errors.name_some(["age", "sex"], 2) == "age, sex"
+    assert errors.name_some(["age", "sex", "bmi", "dob"], 2, "; ") == "age; sex and 2 more"
+    assert errors.name_some([], 2) == ""

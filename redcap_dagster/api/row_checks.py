@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from redcap_dagster.api.failure import Failure
 from redcap_dagster.api.records import RecordOptions
+from redcap_dagster.errors import name_some
 
 EVENT = "redcap_event_name"
 REPEAT_INSTRUMENT = "redcap_repeat_instrument"
@@ -92,11 +93,10 @@ class RecordCheck:
             lacking = [name for name in lacking if types.get(name) != "descriptive"]
         if not lacking:
             return None
-        more = f" and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
         return Failure(
             "column_missing",
             f"the answer lacks {len(lacking)} of the asked fields: "
-            f"{', '.join(lacking[:_SHOWN])}{more}. The token's user has no right to export them, "
+            f"{name_some(lacking, _SHOWN)}. The token's user has no right to export them, "
             "or the server lost them.",
             _OK,
         )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from redcap_dagster.destinations.plan import PlannedColumn, PlannedTable
-from redcap_dagster.errors import ConfigError, DestinationError
+from redcap_dagster.errors import ConfigError, DestinationError, name_some
 
 SchemaChanges = Literal["add", "refuse", "replace"]
 """What a load does where a table in the database is not as the extract has it.
@@ -120,6 +120,4 @@ def _sentence(changes: TableChanges, policy: SchemaChanges) -> str:
 
 def listed(names: Sequence[str]) -> str:
     """Names for a message: the first dozen, and how many more."""
-    more = len(names) - _MOST_NAMES_SHOWN
-    shown = ", ".join(names[:_MOST_NAMES_SHOWN])
-    return shown + (f" and {more} more" if more > 0 else "")
+    return name_some(names, _MOST_NAMES_SHOWN)

@@ -12,11 +12,12 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from redcap_dagster.api import count_broken_cells
-from redcap_dagster.errors import AnswerError
+from redcap_dagster.errors import AnswerError, name_some
 from redcap_dagster.export.plan import Batch
 from redcap_dagster.project import ExportColumn
 
 _CONTENT = "record"
+_MOST_NAMES_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,8 @@ def _check_header(names: Sequence[str], columns: Sequence[ExportColumn]) -> None
     extra = [name for name in names if name not in known]
     if lacking:
         raise AnswerError(
-            f"REDCap's answer lacks {len(lacking)} of the asked columns: {_some(lacking)}. Either "
+            f"REDCap's answer lacks {len(lacking)} of the asked columns: "
+            f"{name_some(lacking, _MOST_NAMES_SHOWN)}. Either "
             "the token's user has no full export right to these forms, or the study's design "
             "changed while it was exported.",
             content=_CONTENT,
@@ -132,11 +134,6 @@ def _check_header(names: Sequence[str], columns: Sequence[ExportColumn]) -> None
             content=_CONTENT,
             status=200,
         )
-
-
-def _some(names: Sequence[str], most: int = 8) -> str:
-    shown = ", ".join(names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
 def _complete_columns(table: pa.Table, columns: Sequence[ExportColumn]) -> pa.Table:

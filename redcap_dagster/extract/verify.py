@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from upath import UPath
 
-from redcap_dagster.errors import TableError
+from redcap_dagster.errors import TableError, name_some
 from redcap_dagster.extract.copies import find_copies, verify_copy
 from redcap_dagster.tables import (
     DEIDENTIFICATION_FACT,
@@ -233,6 +233,4 @@ def _not_null(cells: pa.ChunkedArray) -> int:
 
 
 def _some(names: Collection[str]) -> str:
-    shown = sorted(names)[:_MOST_NAMES_SHOWN]
-    more = len(names) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more else "")
+    return name_some(sorted(names), _MOST_NAMES_SHOWN)

@@ -7,7 +7,7 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redcap_dagster.errors import ConfigError
+from redcap_dagster.errors import ConfigError, name_some
 from redcap_dagster.project import RedcapProject
 from redcap_dagster.quality import (
     RuleFailure,
@@ -112,11 +112,11 @@ class SchemaCheck:
 def _sentence(findings: list[tuple[str, str, int]]) -> str:
     if not findings:
         return "Every value fits the data dictionary."
-    worst = sorted(findings, key=lambda finding: -finding[2])[:3]
-    shown = ", ".join(f"{field} {rule} ({count})" for field, rule, count in worst)
-    more = f" and {len(findings) - 3} more" if len(findings) > len(worst) else ""
+    worst = sorted(findings, key=lambda finding: -finding[2])
+    named = [f"{field} {rule} ({count})" for field, rule, count in worst]
     count = sum(count for _, _, count in findings)
-    return f"{count} {'finding' if count == 1 else 'findings'}: {shown}{more}."
+    noun = "finding" if count == 1 else "findings"
+    return f"{count} {noun}: {name_some(named, _MOST_FIELDS_NAMED)}."
 
 
 def rule_result(
@@ -190,10 +190,9 @@ def _rule_sentence(outcomes: list[RuleOutcome]) -> str:
         for count in item.counts:
             by_field[count.kind.field or ""] += count.findings
     named = [f"{name} ({count})" for name, count in by_field.most_common() if name and count]
-    shown = ", ".join(named[:_MOST_FIELDS_NAMED])
-    more = f" and {len(named) - _MOST_FIELDS_NAMED} more" if len(named) > _MOST_FIELDS_NAMED else ""
+    shown = name_some(named, _MOST_FIELDS_NAMED)
     noun = "finding" if findings == 1 else "findings"
-    parts = [f"{findings or 'No'} {noun}" + (f": {shown}{more}" if shown else "")]
+    parts = [f"{findings or 'No'} {noun}" + (f": {shown}" if shown else "")]
     if excluded:
         parts.append(f"{excluded} excluded")
     missed = [entry for item in outcomes for entry in item.not_evaluated]

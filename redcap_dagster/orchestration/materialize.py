@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import dagster as dg
 
 from redcap_dagster.api import RedcapClient
+from redcap_dagster.errors import name_some
 from redcap_dagster.export import ExportSettings, read_design
 from redcap_dagster.extract import refuse_another_project
 from redcap_dagster.orchestration.change_days import ChangeDayExport
@@ -116,15 +117,12 @@ def _log_design_changes(
     changes = diff_projects(snapshot, live)
     if not changes:
         return
-    shown = "; ".join(_change_sentence(change) for change in changes[:_MOST_CHANGES_LOGGED])
-    more = len(changes) - _MOST_CHANGES_LOGGED
     context.log.warning(
         "The study's design has %d changes since the snapshot that these assets were defined "
-        "from: %s%s. Tables are made by the design as it is now; run `redcap-dagster snapshot` to "
+        "from: %s. Tables are made by the design as it is now; run `redcap-dagster snapshot` to "
         "define the assets by it too.",
         len(changes),
-        shown,
-        f" and {more} more" if more > 0 else "",
+        name_some([_change_sentence(change) for change in changes], _MOST_CHANGES_LOGGED, "; "),
     )
 
 

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 import dagster as dg
 
+from redcap_dagster.errors import name_some
 from redcap_dagster.tables import Location, PublishedExtract, PublishedTable, TableColumn, TableSpec
 
 RawMetadata: TypeAlias = int | str | dg.TableSchema | dg.TableColumnLineage
@@ -104,9 +105,7 @@ def _constraints(column: TableColumn) -> Iterable[str]:
         yield f"at most {field.maximum}"
     if field.choices and column.role != "checkbox":
         codes = column.categories or [choice.code for choice in field.choices]
-        more = len(codes) - _MOST_CHOICES_SHOWN
-        shown = ", ".join(codes[:_MOST_CHOICES_SHOWN])
-        yield f"one of {shown}" + (f" and {more} more" if more > 0 else "")
+        yield f"one of {name_some(codes, _MOST_CHOICES_SHOWN)}"
     if field.branching_logic:
         yield f"shown if {_one_line(field.branching_logic)}"
 

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 import dagster as dg
 
+from redcap_dagster.errors import name_some
 from redcap_dagster.export import RecordSelection
 from redcap_dagster.orchestration.check_plan import (
     COMPLETE_EXTRACT,
@@ -220,7 +221,5 @@ def _of_partitions(result: dg.AssetCheckResult, keys: Sequence[str | None]) -> d
     named = [key for key in keys if key is not None]
     if not named:
         return result
-    shown = ", ".join(named[:_MOST_PARTITIONS_NAMED])
-    more = len(named) - _MOST_PARTITIONS_NAMED
-    said = dg.MetadataValue.text(f"{shown} and {more} more" if more > 0 else shown)
+    said = dg.MetadataValue.text(name_some(named, _MOST_PARTITIONS_NAMED))
     return result._replace(metadata={**result.metadata, "partitions": said})

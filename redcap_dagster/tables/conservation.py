@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redcap_dagster.errors import ConservationError
+from redcap_dagster.errors import ConservationError, name_some
 from redcap_dagster.tables.spec import TableColumn, TableSpec
 
 _MOST_NAMES_SHOWN = 20
@@ -93,11 +93,10 @@ class CellLedger:
         lost = {name: count.lost for name, count in self.cells.items() if count.lost}
         if not lost:
             return
-        shown = ", ".join(f"{name} {lost[name]:+d}" for name in list(lost)[:_MOST_NAMES_SHOWN])
-        more = f" and {len(lost) - _MOST_NAMES_SHOWN} more" if len(lost) > _MOST_NAMES_SHOWN else ""
+        shown = name_some([f"{name} {cells:+d}" for name, cells in lost.items()], _MOST_NAMES_SHOWN)
         raise ConservationError(
             f"Non-blank cells of {len(lost)} export columns are in no table (+) or there twice "
-            f"(-): {shown}{more}. Nothing was published. This is a fault of redcap-dagster: "
+            f"(-): {shown}. Nothing was published. This is a fault of redcap-dagster: "
             "please report it with the data dictionary's lines of these fields."
         )
 
