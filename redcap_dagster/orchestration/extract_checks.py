@@ -8,6 +8,7 @@ from redcap_dagster.errors import TableError
 from redcap_dagster.orchestration.check_plan import COMPLETE_EXTRACT, DATA_DICTIONARY_CURRENT
 from redcap_dagster.project import (
     DRIFT_MEANINGS,
+    SNAPSHOT_COMMANDS,
     DriftKind,
     DriftPolicy,
     RedcapProject,
@@ -84,8 +85,9 @@ def data_dictionary_result(
         asset_key=asset_key,
         check_name=DATA_DICTIONARY_CURRENT,
         severity=dg.AssetCheckSeverity.ERROR if "block" in worth else dg.AssetCheckSeverity.WARN,
-        description=f"{len(changes)} changes of the design since the snapshot. Run "
-        "`redcap-dagster snapshot` to define the assets by the design as it is."
+        description=f"{len(changes)} change{'' if len(changes) == 1 else 's'} of the design since "
+        "the snapshot. To define the assets by the design as it is, write the snapshot anew with "
+        f"{SNAPSHOT_COMMANDS}."
         if changes
         else "The design is as in the snapshot.",
         metadata={

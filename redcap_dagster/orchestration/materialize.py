@@ -30,7 +30,13 @@ from redcap_dagster.orchestration.step import Step
 from redcap_dagster.orchestration.step_checks import StepChecks
 from redcap_dagster.orchestration.study import StudyAssets
 from redcap_dagster.orchestration.translator import RedcapTableProps
-from redcap_dagster.project import DesignChange, RedcapProject, check_same_project, diff_projects
+from redcap_dagster.project import (
+    SNAPSHOT_COMMANDS,
+    DesignChange,
+    RedcapProject,
+    check_same_project,
+    diff_projects,
+)
 from redcap_dagster.tables import find_extracts, open_shelf
 
 Plan: TypeAlias = Sequence[tuple[str | None, Sequence[dg.AssetKey]]]
@@ -118,11 +124,13 @@ def _log_design_changes(
     if not changes:
         return
     context.log.warning(
-        "The study's design has %d changes since the snapshot that these assets were defined "
-        "from: %s. Tables are made by the design as it is now; run `redcap-dagster snapshot` to "
-        "define the assets by it too.",
+        "The study's design has %d change%s since the snapshot that these assets were defined "
+        "from: %s. Tables are made by the design as it is now; to define the assets by it too, "
+        "write the snapshot anew with %s.",
         len(changes),
+        "" if len(changes) == 1 else "s",
         name_some([_change_sentence(change) for change in changes], _MOST_CHANGES_LOGGED, "; "),
+        SNAPSHOT_COMMANDS,
     )
 
 

@@ -36,6 +36,7 @@ from redcap_dagster.project.model import (
     RepeatRule,
 )
 from redcap_dagster.project.parse import parse_project
+from redcap_dagster.project.snapshot import SNAPSHOT_COMMANDS
 from redcap_dagster.project.validation import (
     PLAIN_TEXT,
     TEXT_VALIDATIONS,
@@ -49,6 +50,7 @@ __all__ = [
     "DEFAULT_DRIFT_POLICY",
     "DRIFT_MEANINGS",
     "PLAIN_TEXT",
+    "SNAPSHOT_COMMANDS",
     "TEXT_VALIDATIONS",
     "AnswerRow",
     "Arm",

@@ -5,6 +5,7 @@ from typing import Literal
 
 from redcap_dagster.errors import ProjectMismatchError
 from redcap_dagster.project.model import RedcapProject
+from redcap_dagster.project.snapshot import SNAPSHOT_COMMANDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def check_same_project(snapshot: RedcapProject, live: RedcapProject) -> None:
         raise ProjectMismatchError(
             f"The snapshot is of another project than the API token opens: it has "
             f"{' and '.join(differences)}. Use the token of that project, or write the snapshot "
-            "anew with `redcap-dagster snapshot FILE`."
+            f"anew with {SNAPSHOT_COMMANDS}."
         )
 
 

@@ -20,7 +20,12 @@ SCHEMA_VERSION = 1
 """Version of the file's shape. A reader refuses any other."""
 
 _FORMAT = "redcap-dagster project snapshot"
-_ADVICE = "Write it anew with `redcap-dagster snapshot FILE`."
+SNAPSHOT_COMMANDS = (
+    "`redcap-dagster snapshot FILE`, or `dg utils refresh-defs-state` where a component keeps it"
+)
+"""What writes a snapshot, for messages."""
+
+_ADVICE = f"Write it anew with {SNAPSHOT_COMMANDS}."
 
 T = TypeVar("T")
 
@@ -106,7 +111,7 @@ def _read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SnapshotError(
-            f"There is no snapshot {path}. Write it with `redcap-dagster snapshot FILE`."
+            f"There is no snapshot {path}. Write it with {SNAPSHOT_COMMANDS}."
         ) from None
     except OSError as error:
         raise SnapshotError(f"The snapshot {path} cannot be read: {error.strerror}.") from error

@@ -298,6 +298,8 @@ def test_a_changed_dictionary_is_named_and_a_complete_extract_passes(
     check = checks_by_name(result, "metadata")["data_dictionary_current"]
     assert (check.passed, check.severity.value) == outcome
     assert result.success == (policy != "block")
+    assert str(check.description).startswith("1 change of the design since the snapshot.")
+    assert "`dg utils refresh-defs-state` where a component keeps it" in str(check.description)
     (change,) = check.metadata["what_changed"].value.records
     assert change.data == {
         "change": "field_added",

@@ -79,5 +79,6 @@ def test_a_snapshot_of_another_project_is_refused(make_answers: MakeAnswers) -> 
     assert str(caught.value) == (
         "The snapshot is of another project than the API token opens: it has project id 15, "
         "not 99 and record id field record_id, not study_id. Use the token of that project, or "
-        "write the snapshot anew with `redcap-dagster snapshot FILE`."
+        "write the snapshot anew with `redcap-dagster snapshot FILE`, or "
+        "`dg utils refresh-defs-state` where a component keeps it."
     )

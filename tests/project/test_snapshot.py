@@ -128,7 +128,8 @@ def test_an_absent_snapshot_says_how_to_write_one(tmp_path: Path) -> None:
     with pytest.raises(SnapshotError) as caught:
         RedcapProject.from_snapshot(path)
     assert str(caught.value) == (
-        f"There is no snapshot {path}. Write it with `redcap-dagster snapshot FILE`."
+        f"There is no snapshot {path}. Write it with `redcap-dagster snapshot FILE`, or "
+        "`dg utils refresh-defs-state` where a component keeps it."
     )
 
 
