@@ -25,22 +25,21 @@ OUT_DIR = Path(os.environ.get("EXAMPLE_OUT_DIR") or HERE.parent / "data")
 PREFIX = "asthma"
 
 
-def build_definitions(environment: Mapping[str, str], out_dir: Path = OUT_DIR) -> dg.Definitions:
+def build_definitions(environment: Mapping[str, str]) -> dg.Definitions:
     """The code location for an environment.
 
     Args:
         environment: Environment variables; values are only looked at for being there.
-        out_dir: Folder for the published tables, the downstream ones and the report.
 
     Raises:
         ConfigError: Only one of address and token is set.
         SnapshotError: The named snapshot cannot be read.
     """
     project = RedcapProject.from_snapshot(environment.get("REDCAP_SNAPSHOT") or STUDY_SNAPSHOT)
-    study = build_redcap_assets(project, out_dir=out_dir / PREFIX, key_prefix=PREFIX)
+    study = build_redcap_assets(project, out_dir=OUT_DIR / PREFIX, key_prefix=PREFIX)
     is_the_cohort = project.instruments_by_name.keys() >= INSTRUMENTS_READ
     downstream = (
-        build_analytics(out_dir / PREFIX, out_dir / "analytics", prefix=PREFIX)
+        build_analytics(OUT_DIR / PREFIX, OUT_DIR / "analytics", prefix=PREFIX)
         if is_the_cohort
         else dg.Definitions()
     )
