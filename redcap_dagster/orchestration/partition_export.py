@@ -10,7 +10,7 @@ import pyarrow as pa
 from redcap_dagster.export import ExportProgress, RecordSelection, StudyExport, spool_folder
 from redcap_dagster.extract import ExportFacts, Telling
 from redcap_dagster.orchestration.fences import fence_fact
-from redcap_dagster.orchestration.kinds import RECORD_KINDS
+from redcap_dagster.orchestration.kinds import RECORD_KINDS, TableKind
 from redcap_dagster.orchestration.own_tables import OwnTables
 from redcap_dagster.orchestration.partitions import parse_partition
 from redcap_dagster.orchestration.progress import logged_progress
@@ -20,6 +20,8 @@ from redcap_dagster.orchestration.translator import RedcapTableProps
 from redcap_dagster.privacy import deidentification_fact, tables_that_may_stay
 from redcap_dagster.project import RedcapProject
 from redcap_dagster.tables import (
+    QUALITY_FINDINGS,
+    REJECTED_VALUES,
     ExtractWriter,
     PublishedExtract,
     TableOptions,
@@ -28,6 +30,11 @@ from redcap_dagster.tables import (
     plan_records_table,
     plan_tables,
 )
+
+_BESIDE_INSTRUMENTS: frozenset[TableKind] = frozenset(
+    {"rejected_values", "missing_reasons", "quality_findings"}
+)
+"""Kinds that are made with the tables of their instruments."""
 
 
 @dataclass(frozen=True)
@@ -142,8 +149,7 @@ class PartitionExport:
     def _tables_that_may_stay(self) -> Collection[str]:
         """Tables that stay when this extract does not make them; those of no asset go."""
         step = self._step
-        known = {props.name for props in step.study.props.values()}
-        return tables_that_may_stay(self._shelf, step.deidentifier, known)
+        return tables_that_may_stay(self._shelf, step.deidentifier, _tables_of_assets(step))
 
     @property
     def _has_whole_records(self) -> bool:
@@ -243,8 +249,27 @@ def _specs_to_write(
     """
     kinds = {item.kind for item in props}
     wanted = {item.spec.instrument for item in props if item.kind == "instrument"}
-    if kinds & {"rejected_values", "missing_reasons", "quality_findings"}:
+    if kinds & _BESIDE_INSTRUMENTS:
         wanted = set(instruments)
     asked = [name for name in instruments if name in wanted]
     specs = list(plan_tables(live, asked, options=options)) if asked else []
     return [plan_records_table(live), *specs] if "records" in kinds else specs
+
+
+def _tables_of_assets(step: Step) -> Collection[str]:
+    """Tables that the study's assets make: their own, and those that come with them.
+
+    Without these a later run would leave an instrument without its rejected values, or these
+    without the instruments that their rows are of.
+    """
+    study = step.study
+    own = {props.name for props in study.props.values()}
+    kinds = {props.kind for props in study.props.values()}
+    if not kinds & (_BESIDE_INSTRUMENTS | {"instrument"}):
+        return own
+    planned = plan_tables(step.live, options=study.table_options)
+    instruments = {spec.name for spec in planned if spec.instrument is not None}
+    beside = {REJECTED_VALUES, *(spec.name for spec in planned)} - instruments
+    if study.quality is not None:
+        beside.add(QUALITY_FINDINGS)
+    return own | beside | (instruments if kinds & _BESIDE_INSTRUMENTS else set())

@@ -1,4 +1,4 @@
-"""Runs of several partitions of which some are published, and others are not."""
+"""Runs of a part of a study: partitions of which some are published, and tables of some assets."""
 
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
@@ -118,3 +118,24 @@ def test_an_instrument_that_was_renamed_since_the_snapshot_is_no_lost_cell(study
     assert study.table("laboratory") == []
     assert current_extract(study.out_dir).tables["lab_results"].rows > 0
     assert [item.findings for item in verify_study(study.out_dir)] == [()]
+
+
+@pytest.mark.parametrize("beside", [[], ["rejected_values", "quality_findings"]])
+def test_what_comes_with_instruments_stays_when_something_else_runs(
+    study: "Study", beside: list[str]
+) -> None:
+    """Also where it is no asset, and where it holds rows of instruments that are none."""
+    assets = build_redcap_assets(
+        study.project,
+        out_dir=study.out_dir,
+        include=["records", "spirometry", "users", *beside],
+    )
+    study.materialize(assets=assets)
+    tables = ["spirometry", "rejected_values", "quality_findings"]
+    whole = {name: sorted(map(str, study.table(name))) for name in tables}
+    assert all(whole.values())
+    for selection in ("users", "spirometry"):
+        study.materialize(assets=assets, selection=[selection])
+        assert {name: sorted(map(str, study.table(name))) for name in tables} == whole
+    schema = dg.AssetCheckKey(dg.AssetKey("spirometry"), "schema")
+    assert study.materialize(assets=assets, selection=dg.AssetSelection.checks(schema)).success
