@@ -74,7 +74,8 @@ def redcap_assets(
     Args:
         project: The study's design, from a snapshot. Nothing is asked of REDCap here.
         out_dir: Folder to publish the Parquet files in, made when it is not there; or a place in
-            an object store, such as `s3://bucket/asthma` (`docs/tables.md`). None for
+            an object store, such as `s3://bucket/asthma` (`docs/tables.md`). Of these assets
+            alone: tables in it that are none of theirs go with the next run. None for
             `data/<prefix>`, or `data/<title of the project>` without a prefix.
         name: Name of the op; None makes one from prefix and project id. Unique in a code location.
         key_prefix: Put before every asset key.

@@ -26,6 +26,7 @@ from redcap_dagster.tables import (
     PublishedExtract,
     TableOptions,
     TableSpec,
+    find_extract,
     gather_chunks,
     plan_records_table,
     plan_tables,
@@ -149,7 +150,23 @@ class PartitionExport:
     def _tables_that_may_stay(self) -> Collection[str]:
         """Tables that stay when this extract does not make them; those of no asset go."""
         step = self._step
-        return tables_that_may_stay(self._shelf, step.deidentifier, _tables_of_assets(step))
+        known = _tables_of_assets(step)
+        self._warn_of_tables_that_go(known)
+        return tables_that_may_stay(self._shelf, step.deidentifier, known)
+
+    def _warn_of_tables_that_go(self, known: Collection[str]) -> None:
+        """That may be meant; or other assets were given the same folder, and are gone from it."""
+        extract = find_extract(self._shelf)
+        there = set() if extract is None else set(extract.tables)
+        gone = sorted(there.difference(known, (spec.name for spec in self._specs)))
+        if gone:
+            self._step.context.log.warning(
+                "Readers of %s do not find %s there any more, which are tables of none of these "
+                "assets. Where they are those of other assets, give these an out_dir of their own "
+                "and materialize them again.",
+                self._shelf,
+                ", ".join(gone),
+            )
 
     @property
     def _has_whole_records(self) -> bool:

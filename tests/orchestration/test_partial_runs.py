@@ -139,3 +139,19 @@ def test_what_comes_with_instruments_stays_when_something_else_runs(
         assert {name: sorted(map(str, study.table(name))) for name in tables} == whole
     schema = dg.AssetCheckKey(dg.AssetKey("spirometry"), "schema")
     assert study.materialize(assets=assets, selection=dg.AssetSelection.checks(schema)).success
+
+
+def test_a_run_says_which_tables_it_takes_away(
+    study: "Study", capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They may be those of other assets, which somebody gave the same folder."""
+    for name, table in {"first": "enrolment", "second": "users"}.items():
+        assets = build_redcap_assets(
+            study.project, out_dir=study.out_dir, include=[table], name=name, quality=None
+        )
+        job = dg.Definitions([assets], resources={"redcap": study.resource()})
+        job.resolve_implicit_global_asset_job_def().execute_in_process()
+    said = capsys.readouterr().err
+    assert said.count("do not find") == 1
+    assert "do not find enrolment, rejected_values there any more" in said
+    assert set(current_extract(study.out_dir).tables) == {"users"}
