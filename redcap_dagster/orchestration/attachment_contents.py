@@ -100,7 +100,7 @@ class AttachmentContents:
     def _part(self) -> Iterator[Path]:
         """A file of its own to fetch into: where it can be renamed, or to be uploaded."""
         if isinstance(self.folder, Path):
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._make(self.folder)
             part = self.folder / f".part-{uuid4().hex}"
             try:
                 yield part
@@ -109,6 +109,14 @@ class AttachmentContents:
         else:
             with TemporaryDirectory(prefix="redcap-dagster-") as own:
                 yield Path(own, "part")
+
+    def _make(self, folder: Path) -> None:
+        """The folder, ignored by git from before the first content: no shelf is around it yet."""
+        if not folder.exists():
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            ignore = folder / ".gitignore"
+            ignore.write_text("*\n")
+            ignore.chmod(0o600)
 
     def _put(self, part: Path, target: Location) -> None:
         if isinstance(target, Path):

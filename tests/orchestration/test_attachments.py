@@ -1,5 +1,6 @@
 """Files in fields: fetched when new or changed, kept once, linked to their place."""
 
+import subprocess
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -122,6 +123,20 @@ def test_each_file_is_linked_to_its_place_and_kept_once(
     kept = {path.name for path in (study.out_dir / "attachments").glob("*/*")}
     assert kept == {row["sha256"] for row in study.table("attachments")} - {""}
     assert list((study.out_dir / "attachments").glob(".part*")) == []
+
+
+def test_git_leaves_files_alone_that_a_first_run_has_fetched_before_it_failed(
+    study: "Study", client: RedcapClient
+) -> None:
+    put(client, client.export_records(fields=["participant_id"])[0]["participant_id"], PDF)
+    git = ("git", "-C", str(study.out_dir.parent))
+    subprocess.run((*git, "init", "--quiet"), check=True)
+    study.emulator.faults.add("status", code=500, content="file", after=1)
+    assets = build_redcap_assets(study.project, out_dir=study.out_dir, include=["attachments"])
+    assert not study.materialize(assets=assets, raise_on_error=False).success
+    assert [*(study.out_dir / "attachments").glob("*/*")]
+    subprocess.run((*git, "add", "published"), check=True)
+    assert subprocess.check_output((*git, "ls-files")) == b""
 
 
 def test_only_new_and_changed_files_are_fetched(
