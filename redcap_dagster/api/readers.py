@@ -65,11 +65,9 @@ class DictReader:
         check: Check | None = None,
     ) -> list[Row] | Failure:
         """The rows; a failure when the body is not a JSON list of objects."""
-        rows = read_json(body, call)
+        rows = _read_dicts(body, call)
         if isinstance(rows, Failure):
             return rows
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            return Failure("not_as_asked", "the JSON is not a list of rows.", 200)
         return (check and _check_dicts(rows, check)) or rows
 
     def empty(self, columns: Sequence[str]) -> list[Row]:  # noqa: ARG002
@@ -130,7 +128,8 @@ class TextReader:
             return self.empty(columns)
         fault = None
         if self.wire_format == "json":
-            rows = read_json(body, call)
+            # Only lists of rows have a check: the project's settings are one object.
+            rows = _read_dicts(body, call) if check else read_json(body, call)
             fault = rows if isinstance(rows, Failure) else check and _check_dicts(rows, check)
         elif self.wire_format == "csv" and check and text.strip():
             table = _read_text(text, call)
@@ -198,9 +197,16 @@ def _load(text: str, call: Call) -> Any | Failure:
         return unreadable(call)
 
 
-def _check_dicts(rows: Any, check: Check) -> Failure | None:
-    if not isinstance(rows, list):
-        return None
+def _read_dicts(body: bytes, call: Call) -> list[Row] | Failure:
+    rows = read_json(body, call)
+    if isinstance(rows, Failure):
+        return rows
+    if isinstance(rows, list) and all(isinstance(row, dict) for row in rows):
+        return rows
+    return Failure("not_as_asked", "the JSON is not a list of rows.", 200)
+
+
+def _check_dicts(rows: list[Row], check: Check) -> Failure | None:
     names = list(rows[0]) if rows else []
     return check(names, lambda name: [str(row.get(name, "")) for row in rows])
 
