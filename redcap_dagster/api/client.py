@@ -197,8 +197,8 @@ class RedcapClient(Exports[list[Row]], RecordWrites, StudyWrites, Files, Surveys
     def read_attributes(self) -> ProjectAttributes:
         """First field, forms, events, arms, names, labels and types of fields: four requests."""
         return read_attributes(
-            self.export_metadata(),
-            self.export_instruments(),
+            self._lookup.metadata(),
+            self._lookup.rows("instrument", ["instrument_name"]),
             self.export_events(),
             self.export_arms(),
         )

@@ -152,7 +152,9 @@ def test_an_external_module_answers_as_it_likes(client: RedcapClient, server: An
 
 def test_attributes_show_a_study_at_a_glance(client: RedcapClient, server: Any) -> None:
     server.answers(
-        server.http('[{"field_name":"id","field_label":"Id","field_type":"text"}]'),
+        server.http(
+            '[{"field_name":"id","form_name":"visit","field_label":"Id","field_type":"text"}]'
+        ),
         server.http('[{"instrument_name":"visit","instrument_label":"V"}]'),
         server.http('[{"unique_event_name":"e_arm_1"}]'),
         server.http('[{"arm_num":1,"name":"A"}]'),

@@ -80,6 +80,7 @@ def test_a_pause_that_cannot_be_read_is_none(
         (lambda r: r.export_records(), DEEP, "unreadable"),
         (lambda r: r.json.export_records(), DEEP, "unreadable"),
         (lambda r: r.json.export_records(), "[1]", "not_as_asked"),
+        (lambda r: r.read_attributes(), "[]", "not_as_asked"),
         (lambda r: r.json.export_records(), '["1"]', "not_as_asked"),
         (lambda r: r.json.export_records(), '{"record_id":"1"}', "not_as_asked"),
         (lambda r: r.export_records(), "[" * 400 + '"\xff"' + "]" * 400, "not_as_asked"),
