@@ -14,6 +14,7 @@ from redcap_dagster.tables import plan_tables
 
 _NAME_WIDTH = 12
 _LINE_WIDTH = 88
+_EXPORT_IN_FULL = "export every instrument in full"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +117,8 @@ def _size(report: CheckReport) -> str:
     project, plan = report.project, report.plan
     instruments = counted(len(project.instruments), "instrument")
     fields = counted(len(project.fields_by_name), "field")
-    records = counted(0 if plan is None else plan.record_count, "record")
-    return f"{records}, {instruments}, {fields}"
+    design = f"{instruments}, {fields}"
+    return design if plan is None else f"{counted(plan.record_count, 'record')}, {design}"
 
 
 def _rights_lines(rights: Rights) -> Iterator[tuple[str, list[str]]]:
@@ -128,8 +129,9 @@ def _rights_lines(rights: Rights) -> Iterator[tuple[str, list[str]]]:
         (rights.api_import, "import by API"),
     ]
     if rights.export == "yes":
-        whole = "export every instrument in full" if rights.exports_all else "export records"
-        facts.insert(0, ("yes", whole))
+        facts.insert(0, ("yes", _EXPORT_IN_FULL if rights.in_full == "yes" else "export records"))
+        if rights.in_full == "unknown":
+            facts.append(("unknown", _EXPORT_IN_FULL))
     else:
         facts.insert(0, (rights.export, "export records"))
     yield "may", [fact for answer, fact in facts if answer == "yes"]
@@ -152,7 +154,9 @@ def _unseen(rights: Rights) -> Iterator[str]:
 
 
 def _plan(plan: ExportPlan | None, requests_per_minute: int) -> list[str]:
-    if plan is None or not plan.blocks:
+    if plan is None:
+        return ["none, as records may not be exported"]
+    if not plan.blocks:
         return ["no records to ask for: the tables would be empty"]
     requests = counted(plan.requests, "request")
     size = counted(plan.records_per_request, "record")

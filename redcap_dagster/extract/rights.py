@@ -28,6 +28,8 @@ class Rights:
 
     Attributes:
         export: Whether records may be exported.
+        in_full: Whether every column of every instrument is; "unknown" in a study without records,
+            of which REDCap sends no columns.
         hidden_instruments: Instruments of which no column is exported.
         held_back: Instrument to the number of its fields that are not exported, where others are.
         log: Whether the log may be read.
@@ -38,6 +40,7 @@ class Rights:
     """
 
     export: Answer
+    in_full: Answer
     hidden_instruments: tuple[str, ...]
     held_back: dict[str, int]
     log: Answer
@@ -45,11 +48,6 @@ class Rights:
     groups: Answer
     in_group: Answer
     api_import: Answer
-
-    @property
-    def exports_all(self) -> bool:
-        """Whether no instrument or field is known to be held back."""
-        return not (self.hidden_instruments or self.held_back)
 
 
 def find_rights(
@@ -72,6 +70,7 @@ def find_rights(
     groups, named = ask_or_refused(client.export_data_access_groups)
     return Rights(
         export="no" if record_ids is None else "yes",
+        in_full="unknown" if header is None else "no" if hidden or held_back else "yes",
         hidden_instruments=hidden,
         held_back=held_back,
         log=log,

@@ -8,7 +8,7 @@ import pytest
 
 from redcap_dagster.api import RedcapClient
 from redcap_dagster.cli import main
-from redcap_dagster.emulator import RedcapEmulator
+from redcap_dagster.emulator import RedcapEmulator, synthetic_project
 
 
 def run_check(emulator: RedcapEmulator, token: str, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -103,6 +103,30 @@ def test_instruments_and_fields_that_are_not_exported_stand_in_the_way(
     assert "of enrolment" in found["cannot see"]
     assert "read the log" in found["may not"]
     assert "which records were deleted or renamed" in found["cannot see"]
+
+
+def test_of_a_study_without_records_it_is_not_known_what_is_exported_in_full(
+    emulator: RedcapEmulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    owner = emulator.add_project(synthetic_project(0))
+    limited = emulator.add_user(owner, "limited", forms_export={"visit": 0})
+    assert run_check(emulator, limited, monkeypatch) == 0
+    found = facts(capsys.readouterr().out)
+    assert found["may"].startswith("export records, read the log")
+    assert "whether it may export every instrument in full" in found["unknown"]
+    assert found["plan"] == "no records to ask for: the tables would be empty"
+
+
+def test_who_may_not_export_is_not_told_that_there_are_no_records(
+    emulator: RedcapEmulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    owner = emulator.add_project(synthetic_project(3))
+    forms = dict.fromkeys(("enrolment", "visit", "outcome"), 0)
+    reader = emulator.add_user(owner, "reader", forms_export=forms)
+    assert run_check(emulator, reader, monkeypatch) == 1
+    found = facts(capsys.readouterr().out)
+    assert found["size"] == "3 instruments, 31 fields"
+    assert found["plan"] == "none, as records may not be exported"
 
 
 def test_a_token_nobody_knows_and_a_server_that_is_not_there_end_in_one_sentence(
