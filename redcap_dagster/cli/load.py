@@ -3,11 +3,13 @@
 import argparse
 import os
 import re
+from pathlib import Path
 from typing import get_args
 
 from redcap_dagster.cli.counts import counted
 from redcap_dagster.destinations import Destination, SchemaChanges, load_study
 from redcap_dagster.errors import ConfigError
+from redcap_dagster.tables import MANIFEST_NAME
 
 URL_VARIABLE = "REDCAP_DESTINATION_URL"
 _PASSWORD = re.compile(r"^[^:]*://[^/?#]*?:[^/?#]+@|[?&](?:ssl)?password=", re.IGNORECASE)
@@ -51,10 +53,8 @@ def run_load(options: argparse.Namespace) -> int:
         ConfigError: No destination was named, or one with a password.
         TableError: Nothing is published there, or it could not be loaded.
     """
-    # Where `export` says that the tables are: the shelf is one up.
-    place = options.place.rstrip("/").removesuffix("/current")
     loaded = load_study(
-        place,
+        _shelf(options.place),
         Destination(_url(options.to), options.schema),
         tables=options.tables,
         schema_changes=options.schema_changes,
@@ -63,6 +63,13 @@ def run_load(options: argparse.Namespace) -> int:
     for table in loaded:
         print(f"{table.schema}.{table.name}: {counted(table.rows, 'row')}")  # noqa: T201
     return 0
+
+
+def _shelf(place: str) -> str | Path:
+    """Where a study is published; of `DIR/current`, as `export` names its tables, it is `DIR`."""
+    folder = Path(place)
+    is_extract = folder.name == "current" and (folder / MANIFEST_NAME).exists()
+    return folder.parent if is_extract else place
 
 
 def _url(given: str | None) -> str:

@@ -117,6 +117,26 @@ def test_the_folder_that_export_names_is_the_studys(
     assert capsys.readouterr().out == "redcap.users: 1 row\nredcap.visits: 2 rows\n"
 
 
+def test_of_an_export_into_this_folder_it_is_current(
+    publish: Publish, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish(visits=["1", "2"])
+    monkeypatch.chdir(Path("data", "my_study"))
+    assert main(["load", "current", "--to", "duckdb:///warehouse.duckdb"]) == 0
+    assert capsys.readouterr().out == "redcap.visits: 2 rows\n"
+
+
+def test_a_study_that_is_published_in_a_folder_of_that_name_is_the_one_that_is_loaded(
+    publish: Publish, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish(visits=["1", "2"])
+    Path("data", "my_study").rename(Path("data", "current"))
+    publish(visits=["of another study"])
+    command = ["load", "data/current", "--to", "duckdb:///data/warehouse.duckdb"]
+    assert main(command) == 0
+    assert capsys.readouterr().out == "redcap.visits: 2 rows\n"
+
+
 def test_buckets_that_were_never_published_are_missed(
     publish: Publish, capsys: pytest.CaptureFixture[str]
 ) -> None:
