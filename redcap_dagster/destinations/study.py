@@ -38,13 +38,15 @@ def load_study(
         Every table that was loaded, by name.
 
     Raises:
-        TableError: Nothing is published there, no such table, or a part of a study only.
+        TableError: Nothing is published there, several studies, no such table, or a part of a
+            study only.
         DestinationError: It could not be loaded; the database is as it was.
         ConfigError: The driver is not installed, or there is no such `schema_changes`.
     """
     extracts = [current_extract(shelf) for shelf in find_shelves(place)]
     if not extracts:
         raise TableError(f"Nothing has been published in {place}. Export the study first.")
+    _refuse_several_studies(place, extracts)
     if not allow_part and any(_is_part(extract) for extract in extracts):
         raise TableError(
             f"{place} holds a part of a study (its manifest says which). Loaded, it would take the "
@@ -71,6 +73,19 @@ def load_study(
         if tables is None or name in tables
     ]
     return load_tables(loads, destination, schema_changes=schema_changes)
+
+
+def _refuse_several_studies(
+    place: str | Path | UPath, extracts: Collection[PublishedExtract]
+) -> None:
+    """Refuse a folder of several studies' folders: of tables of one name, one would be loaded."""
+    studies = {item.facts.get("project_id") for item in extracts}
+    wholes = [item for item in extracts if item.facts.get("partition") is None]
+    if len(studies) > 1 or len(wholes) > 1:
+        raise TableError(
+            f"{place} holds more than one study, or one study more than once. Load each from its "
+            "own folder, with no other's inside, into a schema of its own."
+        )
 
 
 def _is_part(extract: PublishedExtract) -> bool:

@@ -137,6 +137,18 @@ def test_a_study_that_is_published_in_a_folder_of_that_name_is_the_one_that_is_l
     assert capsys.readouterr().out == "redcap.visits: 2 rows\n"
 
 
+def test_the_folder_above_several_studies_is_refused(
+    publish: Publish, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish(visits=["1", "2"])
+    Path("data", "my_study").rename(Path("data", "another"))
+    publish(users=["ada"], visits=["3"])
+    command = ["load", "data", "--to", "duckdb:///warehouse.duckdb"]
+    assert main(command) == 1
+    assert "data holds more than one study, or one study more" in capsys.readouterr().err
+    assert not Path("warehouse.duckdb").exists()
+
+
 def test_buckets_that_were_never_published_are_missed(
     publish: Publish, capsys: pytest.CaptureFixture[str]
 ) -> None:
