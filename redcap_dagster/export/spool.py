@@ -33,7 +33,7 @@ from typing_extensions import Self
 from redcap_dagster.errors import ExportError
 
 _FORMAT = 2
-_OWNER_ONLY, _FILE_OF_OWNER = 0o700, 0o600
+_OWNER_ONLY = 0o700
 _EXPORT, _LOCK = "export.json", "lock"
 _BLOCK, _ANSWERS = ".block", ".answers"
 _IGNORE = ".gitignore"
@@ -119,7 +119,6 @@ class Spool:
             for folder in (self._root.parent, self._root):  # the first is a shelf
                 folder.mkdir(mode=_OWNER_ONLY, parents=True, exist_ok=True)
             self._refuse_folder_of_others()
-            self._keep_out_of_git()
         except OSError as error:
             raise self._cannot_keep(error) from None
         try:
@@ -169,13 +168,6 @@ class Spool:
                 f"Set {FOLDER_VARIABLE} to a folder of your own."
             )
 
-    def _keep_out_of_git(self) -> None:
-        """The folder around it need not be a shelf: partitions have one each."""
-        ignore = self._root / _IGNORE
-        if not ignore.exists():
-            ignore.write_text("*\n")
-            ignore.chmod(_FILE_OF_OWNER)
-
     def resume(self) -> Mapping[str, Any] | None:
         """What `begin` was given when the same export was begun before; None to begin anew."""
         content = self._read_json(_EXPORT)
@@ -191,6 +183,8 @@ class Spool:
             facts: What a later run must know; JSON values.
         """
         self.clear()
+        # No shelf, which git would ignore, need be around it: partitions have one each.
+        self._put(_IGNORE, b"*\n")
         content = {"format": _FORMAT, "facts": facts}
         self._write(_EXPORT, json.dumps(content).encode())
 
@@ -250,12 +244,14 @@ class Spool:
                 path.unlink()
 
     def _write(self, name: str, *pieces: bytes) -> None:
+        self._put(name, _checksum(name, *pieces), *pieces)
+
+    def _put(self, name: str, *pieces: bytes) -> None:
         path = self._folder / name
         half = path.with_name(f".{name}.half")
         try:
-            descriptor = os.open(half, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, _FILE_OF_OWNER)
+            descriptor = os.open(half, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
             with os.fdopen(descriptor, "wb") as file:
-                file.write(_checksum(name, *pieces))
                 for piece in pieces:
                     file.write(piece)
             half.replace(path)

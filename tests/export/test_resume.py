@@ -128,7 +128,7 @@ def test_an_export_may_begin_at_the_moment_at_which_another_ends(tmp_path: Path)
     for process in processes:
         process.join()
     assert [process.exitcode for process in processes] == [0, 0, 0]
-    assert [path.name for path in tmp_path.iterdir()] == [".gitignore"]
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_export_under_way_is_not_removed_when_the_clock_jumps(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_the_same_export_twice_at_once_keeps_its_answers_apart(
         assert second.settle()
         first.done()
         assert len(list(tmp_path.glob("*/*.answers"))) == second.progress.batches_done
-    assert [path.name for path in tmp_path.iterdir()] == [".gitignore"]
+    assert not list(tmp_path.iterdir())
 
 
 def test_another_export_that_ends_meanwhile_does_not_end_this_one(
