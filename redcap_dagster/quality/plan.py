@@ -44,6 +44,7 @@ T = TypeVar("T")
 
 _BRANCHING_RULES = (MISSING_VALUES, MISSING_REQUIRED_VALUES, HIDDEN_FIELDS_WITH_VALUES)
 _BRANCHING_RULES_OF_CALCULATIONS = (*_BRANCHING_RULES, INCORRECT_CALCULATIONS)
+_COUNTING_TAGS = frozenset({"@MAXCHECKED", "@CHARLIMIT", "@WORDLIMIT"})
 _WORDS = re.compile(r"[^\s,;]+")
 
 
@@ -264,7 +265,10 @@ class _InstrumentPlanner:
         if item.name in self._hidden_fields:
             self._note_hidden(item)
         lower, upper = self._limits(item, kind)
-        tags = self._read(item, (ENTRY_LIMITS,), lambda: find_action_tags(item.annotation))
+        tags = self._read(item, (ENTRY_LIMITS,), lambda: find_action_tags(item.annotation)) or ()
+        for reason in _misread_tags(_tag_arguments(tags)):
+            self._note(item, ENTRY_LIMITS, reason)
+            self._note(item, READABLE_LOGIC, reason)
         return FieldPlan(
             field=item,
             kind=kind,
@@ -279,7 +283,7 @@ class _InstrumentPlanner:
             shown=shown,
             branching_is_readable=shown is not None or not item.branching_logic.strip(),
             calculation=calculation,
-            limits=_entry_limits(tags or ()),
+            limits=_entry_limits(_tag_arguments(tags)),
             lower=lower,
             upper=upper,
             bound_codes=self._bound_codes(lower, upper),
@@ -378,9 +382,19 @@ def _matrices(fields: tuple[FieldPlan, ...]) -> Iterator[tuple[str, ...]]:
     yield from (tuple(names) for names in groups.values())
 
 
-def _entry_limits(tags: tuple[ActionTag, ...]) -> EntryLimits:
+def _tag_arguments(tags: tuple[ActionTag, ...]) -> dict[str, str]:
     # A tag inside @IF applies on some pages only: what it forbids may have been allowed.
-    arguments = {tag.name: tag.argument or "" for tag in tags if not tag.is_conditional}
+    return {tag.name: tag.argument or "" for tag in tags if not tag.is_conditional}
+
+
+def _misread_tags(arguments: Mapping[str, str]) -> Iterator[str]:
+    """What is wrong with the arguments of tags that count."""
+    for name in sorted(_COUNTING_TAGS & arguments.keys()):
+        if _count(arguments[name]) is None:
+            yield f"{name} takes a whole number, such as {name}=3."
+
+
+def _entry_limits(arguments: Mapping[str, str]) -> EntryLimits:
     return EntryLimits(
         exclusive_codes=tuple(_WORDS.findall(arguments.get("@NONEOFTHEABOVE", ""))),
         most_ticks=_count(arguments.get("@MAXCHECKED")),

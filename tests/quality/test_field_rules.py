@@ -393,6 +393,19 @@ def test_what_entry_enforces_is_checked(
     assert found == ([] if status is None else [("1", "x", status)])
 
 
+@pytest.mark.parametrize("tag", ["@MAXCHECKED", "@CHARLIMIT", "@WORDLIMIT"])
+def test_a_limit_that_is_no_number_is_not_evaluated(
+    judged: Callable[..., Any], one: Callable[..., RedcapProject], tag: str
+) -> None:
+    judge, _ = judged(one(field_annotation=f"{tag}='[age]'"), rows("text"))
+    for rule in ("entry_limits", "readable_logic"):
+        (missed,) = judge.outcome(rule, "visit").not_evaluated
+        assert (missed.field, missed.reason) == (
+            "x",
+            f"{tag} takes a whole number, such as {tag}=3.",
+        )
+
+
 def test_a_choice_of_a_ranking_matrix_is_used_once(
     find: Find, make_project: MakeProject, make_field: MakeField
 ) -> None:
