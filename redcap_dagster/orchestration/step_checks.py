@@ -181,8 +181,8 @@ class StepChecks:
         judge = QualityJudge(plan_quality(step.live, step.study.quality, hidden_fields=hidden))
         if judge.idle_exclusions:
             step.context.log.warning(
-                "%d exclusions of quality findings exclude nothing: the study has no such "
-                "instrument, or no such field in it.",
+                "Exclusions of quality findings that exclude nothing, as the study has no such "
+                "instrument, or no such field in it: %d.",
                 judge.idle_exclusions,
             )
         return judge
