@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, Literal
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 import dagster as dg
 import pandas as pd
@@ -45,9 +46,9 @@ class RedcapParquetIOManager(dg.ConfigurableIOManager):
     ```
 
     A parameter annotated with `pd.DataFrame`, `pa.Table`, `pl.DataFrame` or
-    `duckdb.DuckDBPyRelation` gets that; any other gets what `frame` says. The table is named by
-    the last part of the asset key (`reports/12` is report 12), or by `"table"` in the input's
-    metadata where a translator has changed the key.
+    `duckdb.DuckDBPyRelation`, or one of them or None, gets that; any other gets what `frame` says.
+    The table is named by the last part of the asset key (`reports/12` is report 12), or by
+    `"table"` in the input's metadata where a translator has changed the key.
     """
 
     out_dir: str = Field(
@@ -102,6 +103,7 @@ class RedcapParquetIOManager(dg.ConfigurableIOManager):
         Raises:
             TableError: A partition was never materialized, has no such table or column, or the
                 partitions do not fit together.
+            ConfigError: `columns` is a text.
         """
         if partition_keys is None:
             return read_published(self.out_dir, table, columns)
@@ -134,6 +136,9 @@ def _partition_keys(context: dg.InputContext) -> Sequence[str] | None:
 
 
 def _wanted_kind(annotation: Any) -> FrameKind | None:
+    if get_origin(annotation) in {Union, UnionType}:
+        others = [item for item in get_args(annotation) if item is not NoneType]
+        return _wanted_kind(others[0]) if len(others) == 1 else None
     if annotation is pd.DataFrame:
         return "pandas"
     if annotation is pa.Table:

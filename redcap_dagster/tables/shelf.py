@@ -13,7 +13,7 @@ from typing import Protocol
 import pyarrow as pa
 from upath import UPath
 
-from redcap_dagster.errors import TableError
+from redcap_dagster.errors import ConfigError, TableError
 from redcap_dagster.tables.choices import with_categories
 from redcap_dagster.tables.folder_shelf import FolderShelf
 from redcap_dagster.tables.location import (
@@ -158,6 +158,7 @@ def read_published(
 
     Raises:
         TableError: Nothing has been published on the shelf, or no such table or column.
+        ConfigError: `columns` is a text.
     """
     return read_table(current_extract(shelf), table, columns)
 
@@ -169,7 +170,10 @@ def read_table(
 
     Raises:
         TableError: No such table or column.
+        ConfigError: `columns` is a text.
     """
+    if isinstance(columns, str):
+        raise ConfigError("`columns` is one text. Give a list of names.")
     path = extract.file(table)
     with reading_from(path), open_parquet(path) as file:
         if columns is None:

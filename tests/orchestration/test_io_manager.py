@@ -57,6 +57,7 @@ def test_the_annotation_says_what_a_table_is_handed_over_as(study: "Study") -> N
     assert handed(study, pa.Table, assets).equals(table)
     pd.testing.assert_frame_equal(handed(study, pd.DataFrame, assets), to_pandas(table))
     pd.testing.assert_frame_equal(handed(study, Any, assets), to_pandas(table))
+    assert handed(study, pa.Table | None, assets).equals(table)
     assert handed(study, pl.DataFrame, assets).equals(pl.from_arrow(table))
     relation = handed(study, duckdb.DuckDBPyRelation, assets)
     assert relation.columns == table.column_names
@@ -68,6 +69,8 @@ def test_only_the_columns_that_are_wanted_are_read(study: "Study") -> None:
     study.materialize(assets=assets, selection=["spirometry"])
     table = handed(study, pa.Table, assets, metadata={"columns": COLUMNS})
     assert table.equals(read_published(study.out_dir, "spirometry").select(COLUMNS))
+    with pytest.raises(ConfigError, match="`columns` is one text"):
+        handed(study, pa.Table, assets, metadata={"columns": "fev1_l"})
 
 
 def test_one_partition_or_all_of_them(study: "Study") -> None:
