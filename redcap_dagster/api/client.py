@@ -19,6 +19,7 @@ from redcap_dagster.api.budget import (
     RequestBudget,
     machine_budget,
 )
+from redcap_dagster.api.connection_settings import parse_timeout, parse_verify
 from redcap_dagster.api.files import Files
 from redcap_dagster.api.imports import StudyWrites
 from redcap_dagster.api.readers import DictReader, FrameReader, Row, TextReader
@@ -31,7 +32,7 @@ from redcap_dagster.api.sender import Sender
 from redcap_dagster.api.stats import RequestStats, StatsCounter
 from redcap_dagster.api.study import StudyMethods
 from redcap_dagster.api.surveys import Surveys
-from redcap_dagster.api.transport import Transport, parse_timeout, parse_verify
+from redcap_dagster.api.transport import Transport
 from redcap_dagster.api.version import VERSION_CALL, read_version
 from redcap_dagster.errors import ConfigError
 
