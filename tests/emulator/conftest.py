@@ -263,6 +263,17 @@ def ask(redcap: RedcapEmulator) -> Ask:
 
 
 @pytest.fixture
+def send(ask: Ask) -> Any:
+    """A function that imports csv and returns status and text."""
+
+    def post(token: str, data: str, **parameters: str) -> tuple[int, str]:
+        answer = ask(token, "record", data=data, **parameters)
+        return answer.status_code, answer.text
+
+    return post
+
+
+@pytest.fixture
 def change(ask: Any) -> Any:
     """A function that sends rows for import and returns status and body."""
 

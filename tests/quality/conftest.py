@@ -17,7 +17,12 @@ from redcap_dagster.project import (
 from redcap_dagster.quality import QualityJudge, QualityOptions, plan_quality
 from redcap_dagster.tables import plan_tables, split_chunk, to_pandas
 
+Find = Callable[..., list[tuple[str, str | None, str]]]
+MakeProject = Callable[..., RedcapProject]
+MakeField = Callable[..., dict[str, Any]]
+
 AS_OF = dt.date(2024, 6, 15)
+CODES = {"info": {"missing_data_codes": "NI, No information | -99, Not asked"}}
 
 
 def field(
@@ -113,6 +118,34 @@ def make_field() -> Callable[..., dict[str, Any]]:
 def make_project() -> Callable[..., RedcapProject]:
     """A project of such lines; more answers of the API by name."""
     return parse_fields
+
+
+@pytest.fixture
+def one(make_project: MakeProject, make_field: MakeField) -> Callable[..., RedcapProject]:
+    """A project of a record id, a controlling `age`, and one field `x`, with missing data codes."""
+
+    def make(field_type: str = "text", **columns: str) -> RedcapProject:
+        return make_project(
+            make_field("record_id"),
+            make_field("age", validation="number"),
+            make_field("x", field_type, **columns),
+            **CODES,
+        )
+
+    return make
+
+
+def rows(*values: str, **others: str) -> list[dict[str, str]]:
+    """A row for each value of `x`, records numbered from 1."""
+    return [
+        {"record_id": str(number), "x": value, **others}
+        for number, value in enumerate(values, start=1)
+    ]
+
+
+def places(found: list[tuple[str, str | None, str]], field: str = "x") -> list[str]:
+    """The records in which something is wrong with a field."""
+    return [record for record, name, _ in found if name == field]
 
 
 def export_of(project: RedcapProject, rows: Sequence[Mapping[str, str]]) -> pa.Table:
