@@ -57,7 +57,7 @@ def extract_study(
     last = find_extract(shelf)
     refuse_another_project(shelf, last, project, client.api_url)
     # Values as they are in REDCap do not take the place of de-identified ones.
-    tables_that_may_stay(shelf, None, ())
+    tables_that_may_stay(shelf, last, None, ())
     _refuse_dagsters_place(shelf, last)
     with reading.open_export(spool_folder(shelf), last_pace(last)) as export:
         while True:

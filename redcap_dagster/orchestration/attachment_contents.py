@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO, TypeVar, cast
 from uuid import uuid4
 
-from redcap_dagster.tables import Location, file_sha256
+from redcap_dagster.tables import Location, file_sha256, keep_out_of_git
 
 Told = TypeVar("Told")
 
@@ -114,9 +114,7 @@ class AttachmentContents:
         """The folder, ignored by git from before the first content: no shelf is around it yet."""
         if not folder.exists():
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            ignore = folder / ".gitignore"
-            ignore.write_text("*\n")
-            ignore.chmod(0o600)
+            keep_out_of_git(folder)
 
     def _put(self, part: Path, target: Location) -> None:
         if isinstance(target, Path):

@@ -151,13 +151,15 @@ class PartitionExport:
         """Tables that stay when this extract does not make them; those of no asset go."""
         step = self._step
         known = _tables_of_assets(step)
-        self._warn_of_tables_that_go(known)
-        return tables_that_may_stay(self._shelf, step.deidentifier, known)
+        last = find_extract(self._shelf)
+        self._warn_of_tables_that_go(last, known)
+        return tables_that_may_stay(self._shelf, last, step.deidentifier, known)
 
-    def _warn_of_tables_that_go(self, known: Collection[str]) -> None:
+    def _warn_of_tables_that_go(
+        self, last: PublishedExtract | None, known: Collection[str]
+    ) -> None:
         """That may be meant; or other assets were given the same folder, and are gone from it."""
-        extract = find_extract(self._shelf)
-        there = set() if extract is None else set(extract.tables)
+        there = set() if last is None else set(last.tables)
         gone = sorted(there.difference(known, (spec.name for spec in self._specs)))
         if gone:
             self._step.context.log.warning(
@@ -284,9 +286,9 @@ def _tables_of_assets(step: Step) -> Collection[str]:
     kinds = {props.kind for props in study.props.values()}
     if not kinds & (_BESIDE_INSTRUMENTS | {"instrument"}):
         return own
-    planned = plan_tables(step.live, options=study.table_options)
-    instruments = {spec.name for spec in planned if spec.instrument is not None}
-    beside = {REJECTED_VALUES, *(spec.name for spec in planned)} - instruments
+    planned = step.table_specs
+    instruments = {name for name, spec in planned.items() if spec.instrument is not None}
+    beside = {REJECTED_VALUES, *planned} - instruments
     if study.quality is not None:
         beside.add(QUALITY_FINDINGS)
     return own | beside | (instruments if kinds & _BESIDE_INSTRUMENTS else set())

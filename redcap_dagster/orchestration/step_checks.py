@@ -30,7 +30,6 @@ from redcap_dagster.tables import (
     PublishedExtract,
     SplitChunk,
     current_extract,
-    plan_tables,
     read_published,
 )
 
@@ -192,12 +191,11 @@ class StepChecks:
         if table not in self._schema_checks:
             # An instrument that is gone since the snapshot is judged by the snapshot.
             study = self._step.study
-            self._schema_checks[table] = next(
-                SchemaCheck(project, spec.instrument, study.table_options)
-                for project in (self._step.live, study.project)
-                for spec in plan_tables(project, options=study.table_options)
-                if spec.name == table
-            )
+            project, spec = self._step.live, self._step.table_specs.get(table)
+            if spec is None:
+                project = study.project
+                spec = next(item.spec for item in study.props.values() if item.name == table)
+            self._schema_checks[table] = SchemaCheck(project, spec.instrument, study.table_options)
         return self._schema_checks[table]
 
     def _run_rules(self, shelf: Location, props: Sequence[RedcapTableProps]) -> None:

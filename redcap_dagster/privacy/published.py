@@ -8,7 +8,7 @@ from redcap_dagster.privacy.screen import Deidentifier
 from redcap_dagster.tables import (
     DEIDENTIFICATION_FACT,
     Location,
-    find_extract,
+    PublishedExtract,
     how_deidentified,
 )
 
@@ -19,9 +19,12 @@ def deidentification_fact(deidentifier: Deidentifier | None) -> dict[str, Any]:
 
 
 def tables_that_may_stay(
-    shelf: Location, deidentifier: Deidentifier | None, known_tables: Collection[str]
+    shelf: Location,
+    last: PublishedExtract | None,
+    deidentifier: Deidentifier | None,
+    known_tables: Collection[str],
 ) -> Collection[str]:
-    """Which tables of the last extract may stand beside the new ones.
+    """Which tables of the last extract of a shelf may stand beside the new ones.
 
     None of them where other fields are left out or shifted than in the last extract, as when one
     was flagged as an identifier since.
@@ -30,15 +33,14 @@ def tables_that_may_stay(
         ConfigError: The last extract was de-identified otherwise, with another key, or not at
             all: its tables and the new ones must not be mixed.
     """
-    extract = find_extract(shelf)
-    if extract is None:
+    if last is None:
         return known_tables
     now = deidentification_fact(deidentifier)
-    if how_deidentified(extract.facts) != how_deidentified(now):
+    if how_deidentified(last.facts) != how_deidentified(now):
         raise ConfigError(
             f"What is published in {shelf} was de-identified otherwise, with another key, or not "
             "at all. Publish into another folder (out_dir), or remove that one and materialize "
             "the whole study."
         )
-    is_same = extract.facts.get(DEIDENTIFICATION_FACT) == now.get(DEIDENTIFICATION_FACT)
+    is_same = last.facts.get(DEIDENTIFICATION_FACT) == now.get(DEIDENTIFICATION_FACT)
     return known_tables if is_same else ()

@@ -77,7 +77,7 @@ from redcap_dagster.tables.spec import (
     format_layout,
 )
 from redcap_dagster.tables.split import ChunkSplitter, SplitChunk, split_chunk
-from redcap_dagster.tables.staging import folder_lock
+from redcap_dagster.tables.staging import folder_lock, keep_out_of_git
 
 __all__ = [
     "DEFAULT_TABLE_OPTIONS",
@@ -124,6 +124,7 @@ __all__ = [
     "has_extract",
     "how_deidentified",
     "is_instrument_table",
+    "keep_out_of_git",
     "label_name",
     "misfit_rule",
     "open_parquet",

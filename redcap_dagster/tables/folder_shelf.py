@@ -21,11 +21,15 @@ from redcap_dagster.errors import TableError
 from redcap_dagster.tables.location import Location
 from redcap_dagster.tables.manifest import PublishedExtract
 from redcap_dagster.tables.parquet import sync_folder
-from redcap_dagster.tables.staging import FILE_OF_OWNER, OWNER_ONLY, Staging, folder_lock
+from redcap_dagster.tables.staging import (
+    OWNER_ONLY,
+    Staging,
+    folder_lock,
+    keep_out_of_git,
+)
 
 _CURRENT = "current"
 _EXTRACTS = "extracts"
-_IGNORE = ".gitignore"
 
 
 @dataclass(frozen=True)
@@ -68,10 +72,8 @@ class FolderShelf:
 
     def _keep_out_of_git(self) -> None:
         """Until something is published; then the file is its owner's matter."""
-        ignore = self.location / _IGNORE
-        if self.current() is None and not ignore.exists():
-            ignore.write_text("*\n")
-            ignore.chmod(FILE_OF_OWNER)
+        if self.current() is None:
+            keep_out_of_git(self.location)
 
     @contextmanager
     def turn(self, staging: Staging) -> Iterator["FolderTurn"]:

@@ -65,6 +65,14 @@ class Staging:
         Path(self.owner.lock_file).unlink(missing_ok=True)
 
 
+def keep_out_of_git(folder: Path) -> None:
+    """Let git ignore a folder and all that comes into it; a file that is there already stays."""
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n")
+        ignore.chmod(FILE_OF_OWNER)
+
+
 @contextmanager
 def folder_lock(root: Path) -> Iterator[None]:
     """Let one process at a time begin or publish an extract.
